@@ -1,0 +1,52 @@
+"""The command line that all tools share: `--cfg X.yaml [KEY VALUE ...]`, one-line errors and exit codes."""
+
+import logging
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130
+
+
+def parser(description: str, example: str) -> ArgumentParser:
+    """A parser with `--cfg` (or `--config`) and trailing `KEY VALUE` overrides; tools add their own flags.
+
+    Args:
+        description: what the tool does.
+        example: complete commands, shown below the options as they are.
+    """
+    result = ArgumentParser(
+        description=description,
+        epilog=example,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    result.add_argument("--cfg", "--config", required=True, metavar="FILE", help="configuration, e.g. configs/X.yaml")
+    result.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to change, e.g. SOLVER.EPOCHS 5")
+    return result
+
+
+def run_tool(main: Callable[[Namespace], int | None], parser: ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Runs a tool and returns its exit code; errors of the user become one line on stderr.
+
+    Args:
+        main: the tool; None counts as 0.
+        parser: of the tool's arguments.
+        argv: arguments without the program's name; None = those of the process.
+
+    Returns:
+        0 on success, the error's own code (2 configuration, 4 data, 6 disk full), or 130 after Ctrl-C. Errors without
+        an exit code are bugs and keep their traceback.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = parser.parse_intermixed_args(argv)
+    try:
+        return main(arguments) or 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code

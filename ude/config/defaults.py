@@ -1,0 +1,102 @@
+"""Every key of the configuration: default, unit and meaning."""
+
+from yacs.config import CfgNode
+
+_C = CfgNode()
+_C.NAME = "experiment"  # run folder name, below OUTPUT_DIR
+_C.OUTPUT_DIR = "outputs"  # folder of all run folders
+_C.STAGE = "teacher"  # teacher | student
+_C.SEED = 0
+
+_C.DATA = CfgNode()
+_C.DATA.SOURCE = "nuscenes"  # nuscenes
+_C.DATA.ROOT = "data/nuscenes"
+_C.DATA.VERSION = "v1.0-trainval"
+_C.DATA.SPLIT_TRAIN = "train"  # official split name (day-clear frames only) or a file with "frame_id condition" lines
+_C.DATA.SPLIT_VAL = "val"  # official split name or such a file; all conditions
+_C.DATA.MIN_SPEED = 0.5  # [m/s] slower training frames are left out
+_C.DATA.SIZE = (320, 576)  # (height, width) of images in the losses [px]; multiples of 32
+_C.DATA.FRAME_OFFSETS = (-1, 1)  # neighbouring sweeps
+_C.DATA.COLOR_JITTER = (0.2, 0.2, 0.2, 0.05)  # strengths of brightness, contrast, saturation and hue
+_C.DATA.FLIP_PROB = 0.5
+_C.DATA.NOISE_PROB = 0.0
+_C.DATA.CACHE = False  # keep resized uint8 frames in memory
+
+_C.DATA.TRANSLATED = CfgNode()
+_C.DATA.TRANSLATED.ROOT = ""  # folder written by tools/translate.py; the student needs one
+_C.DATA.TRANSLATED.CONDITIONS = ("night", "rain")
+_C.DATA.TRANSLATED.PROB = "auto"  # probability of a translated frame; auto = n / (n + 1) for n conditions
+
+_C.TRANSLATOR = CfgNode()
+_C.TRANSLATOR.KIND = "simulated"  # simulated | diffusion
+_C.TRANSLATOR.CONDITIONS = ("night", "rain")
+_C.TRANSLATOR.OUTPUT = ""  # folder of the translated frames; "" = OUTPUT_DIR/NAME
+_C.TRANSLATOR.SIZE = (432, 768)  # (height, width) the translator works at [px]; multiples of 8
+_C.TRANSLATOR.BATCH_SIZE = 4
+_C.TRANSLATOR.DEPTH_MODEL = ""  # depth for the control: run folder of a teacher, hub id or folder of a depth model
+_C.TRANSLATOR.BASE_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_C.TRANSLATOR.CONTROL = "lllyasviel/control_v11f1p_sd15_depth"
+_C.TRANSLATOR.IP_ADAPTER = "h94/IP-Adapter"  # "" = no image prompt
+_C.TRANSLATOR.IP_ADAPTER_WEIGHTS = "ip-adapter_sd15.safetensors"
+_C.TRANSLATOR.REFERENCES = ""  # folder with a subfolder of reference images per condition; needed with an IP-Adapter
+_C.TRANSLATOR.STEPS = 20
+_C.TRANSLATOR.GUIDANCE_SCALE = 7.5
+_C.TRANSLATOR.CONTROL_SCALE = 1.0
+_C.TRANSLATOR.IP_ADAPTER_SCALE = 0.5
+
+_C.MODEL = CfgNode()
+_C.MODEL.DEPTH = CfgNode()
+_C.MODEL.DEPTH.BACKBONE = "dinov2_vitb14"  # tiny | resnet_small | dinov2_vits14 | dinov2_vitb14 | dinov2_vitl14
+_C.MODEL.DEPTH.PRETRAINED = True  # start the encoder from its hub weights; tiny and resnet_small have none
+_C.MODEL.DEPTH.INPUT_SIZE = (518, 784)  # (height, width) the network sees [px]
+_C.MODEL.DEPTH.NUM_SCALES = 4  # 1..4
+_C.MODEL.DEPTH.MIN = 0.1  # nearest depth the decoder can say [m]
+_C.MODEL.DEPTH.MAX = 80.0  # farthest [m]
+_C.MODEL.POSE = "learned"  # learned | ego
+_C.MODEL.POSE_PRETRAINED = True  # ImageNet weights for the pose encoder
+_C.MODEL.TEACHER = ""  # run folder of the teacher; the student needs one
+_C.MODEL.INIT_FROM_TEACHER = True
+_C.MODEL.SEMANTIC = "facebook/dinov2-base"  # frozen encoder of the semantic loss: hub id, folder, or "teacher"
+
+_C.LOSS = CfgNode()
+_C.LOSS.PHOTOMETRIC = 1.0  # weight
+_C.LOSS.SSIM_WEIGHT = 0.85  # share of DSSIM in the photometric error, 0..1
+_C.LOSS.AUTOMASK = True  # leave out pixels that fit better without any motion
+_C.LOSS.SMOOTHNESS = 1e-3  # weight
+_C.LOSS.VELOCITY = 0.02  # weight
+_C.LOSS.DISTILLATION = 1.0  # weight
+_C.LOSS.RELIABILITY = "teacher_better"  # pixels kept in distillation: teacher_better | as_printed | off
+_C.LOSS.SEMANTIC = 0.1  # weight
+_C.LOSS.SEMANTIC_MARGIN = 1.0  # cosine above which a patch no longer counts; 1 = off
+
+_C.SOLVER = CfgNode()
+_C.SOLVER.EPOCHS = 20
+_C.SOLVER.BATCH_SIZE = 4  # per device
+_C.SOLVER.LR_ENCODER = 5e-6
+_C.SOLVER.LR_DECODER = 5e-5
+_C.SOLVER.LR_POSE = 1e-4
+_C.SOLVER.WEIGHT_DECAY = 0.01
+_C.SOLVER.SCHEDULE = "linear"  # linear (decay to 0) | constant
+_C.SOLVER.WARMUP = 0  # [steps]
+_C.SOLVER.GRAD_CLIP = 0.0  # norm; 0 = off
+
+_C.RUN = CfgNode()
+_C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | mps
+_C.RUN.DEVICES = 1
+_C.RUN.PRECISION = "32-true"  # Lightning's names, e.g. 16-mixed, bf16-mixed
+_C.RUN.NUM_WORKERS = 4  # loader processes per device
+_C.RUN.LOG_EVERY = 50  # [steps]
+_C.RUN.IMAGES_EVERY = 500  # [steps]
+_C.RUN.MAX_STEPS = -1  # [steps]; -1 = by SOLVER.EPOCHS
+_C.RUN.CHECKPOINT_EVERY = 500  # [steps]
+
+_C.EVAL = CfgNode()
+_C.EVAL.MIN_DEPTH = 0.1  # returns nearer than this do not count [m]
+_C.EVAL.MAX_DEPTH = 80.0  # nor farther ones [m]
+_C.EVAL.FLIP = True  # also run on the mirrored image
+_C.EVAL.BATCH_SIZE = 8
+
+
+def defaults() -> CfgNode:
+    """A fresh copy of the configuration with every key at its default."""
+    return _C.clone()

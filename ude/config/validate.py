@@ -1,0 +1,138 @@
+"""What the values of a configuration must be beyond their type, and which contradict each other."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from yacs.config import CfgNode
+
+from .values import AUTO
+
+CHOICES = {
+    "STAGE": ("teacher", "student"),
+    "DATA.SOURCE": ("nuscenes",),
+    "TRANSLATOR.KIND": ("simulated", "diffusion"),
+    "MODEL.DEPTH.BACKBONE": ("tiny", "resnet_small", "dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14"),
+    "MODEL.DEPTH.NUM_SCALES": (1, 2, 3, 4),
+    "MODEL.POSE": ("learned", "ego"),
+    "LOSS.RELIABILITY": ("teacher_better", "as_printed", "off"),
+    "SOLVER.SCHEDULE": ("linear", "constant"),
+    "RUN.ACCELERATOR": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "RUN.PRECISION": ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"),
+}
+
+_AT_LEAST_1 = [
+    "TRANSLATOR.BATCH_SIZE",
+    "TRANSLATOR.STEPS",
+    "SOLVER.EPOCHS",
+    "SOLVER.BATCH_SIZE",
+    "RUN.DEVICES",
+    "RUN.LOG_EVERY",
+    "RUN.IMAGES_EVERY",
+    "RUN.CHECKPOINT_EVERY",
+    "EVAL.BATCH_SIZE",
+]
+_AT_LEAST_0 = [
+    "DATA.MIN_SPEED",
+    "TRANSLATOR.GUIDANCE_SCALE",
+    "TRANSLATOR.CONTROL_SCALE",
+    "TRANSLATOR.IP_ADAPTER_SCALE",
+    "LOSS.PHOTOMETRIC",
+    "LOSS.SMOOTHNESS",
+    "LOSS.VELOCITY",
+    "LOSS.DISTILLATION",
+    "LOSS.SEMANTIC",
+    "SOLVER.LR_ENCODER",
+    "SOLVER.LR_DECODER",
+    "SOLVER.LR_POSE",
+    "SOLVER.WEIGHT_DECAY",
+    "SOLVER.WARMUP",
+    "SOLVER.GRAD_CLIP",
+    "RUN.NUM_WORKERS",
+]
+_FOLDER_NAME = re.compile(r"(?!\.{1,2}$)[^/\\\x00]+")
+_WORD = re.compile(r"[a-z0-9_-]+")
+
+
+def _size(multiple: int) -> Callable[[tuple[int, int]], bool]:
+    return lambda size: all(length > 0 and length % multiple == 0 for length in size)
+
+
+def _distinct(items: tuple) -> bool:
+    return len(items) > 0 and len(set(items)) == len(items)
+
+
+def _conditions(names: tuple[str, ...]) -> bool:
+    return _distinct(names) and all(_WORD.fullmatch(name) for name in names)
+
+
+_RULES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
+    "a folder name without / and \\": (_FOLDER_NAME.fullmatch, ["NAME"]),
+    "the name of a folder": (len, ["OUTPUT_DIR", "DATA.ROOT"]),
+    "text that is not empty": (len, ["DATA.VERSION", "DATA.SPLIT_TRAIN", "DATA.SPLIT_VAL"]),
+    "(height, width), both positive multiples of 32": (_size(32), ["DATA.SIZE"]),
+    "(height, width), both positive multiples of 8": (_size(8), ["TRANSLATOR.SIZE"]),
+    "(height, width), both positive": (_size(1), ["MODEL.DEPTH.INPUT_SIZE"]),
+    "different whole numbers other than 0": (lambda v: _distinct(v) and 0 not in v, ["DATA.FRAME_OFFSETS"]),
+    "different words of a-z, 0-9, _ and -": (_conditions, ["DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS"]),
+    "four strengths of at least 0, the last (hue) at most 0.5": (
+        lambda v: min(v) >= 0 and v[3] <= 0.5,
+        ["DATA.COLOR_JITTER"],
+    ),
+    "between 0 and 1": (
+        lambda v: 0 <= v <= 1,
+        ["DATA.FLIP_PROB", "DATA.NOISE_PROB", "LOSS.SSIM_WEIGHT"],
+    ),
+    "above 0 and at most 1": (lambda v: 0 < v <= 1, ["LOSS.SEMANTIC_MARGIN"]),
+    f'"{AUTO}" or between 0 and 1': (lambda v: v == AUTO or 0 <= v <= 1, ["DATA.TRANSLATED.PROB"]),
+    "at least 1": (lambda v: v >= 1, _AT_LEAST_1),
+    "above 0": (lambda v: v > 0, ["MODEL.DEPTH.MIN", "EVAL.MIN_DEPTH"]),
+    "at least 0": (lambda v: v >= 0, _AT_LEAST_0),
+    "between 0 and 4294967295": (lambda v: 0 <= v < 2**32, ["SEED"]),
+    "-1 (by SOLVER.EPOCHS) or at least 1": (lambda v: v == -1 or v >= 1, ["RUN.MAX_STEPS"]),
+}
+
+
+def problems_of(config: CfgNode) -> Iterator[tuple[str, str]]:
+    """The (dotted key, problem) pairs of a configuration whose types are right."""
+    for key, choices in CHOICES.items():
+        if _value(config, key) not in choices:
+            yield key, f"must be one of {', '.join(map(str, choices))}, got {_value(config, key)!r}"
+    for meaning, (valid, keys) in _RULES.items():
+        for key in keys:
+            if not valid(_value(config, key)):
+                yield key, f"must be {meaning}, got {_value(config, key)!r}"
+    yield from _contradictions(config)
+
+
+def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
+    if config.MODEL.DEPTH.MAX <= config.MODEL.DEPTH.MIN:
+        yield "MODEL.DEPTH.MAX", _above("MODEL.DEPTH.MIN", config.MODEL.DEPTH.MIN, config.MODEL.DEPTH.MAX)
+    if config.EVAL.MAX_DEPTH <= config.EVAL.MIN_DEPTH:
+        yield "EVAL.MAX_DEPTH", _above("EVAL.MIN_DEPTH", config.EVAL.MIN_DEPTH, config.EVAL.MAX_DEPTH)
+    if config.STAGE == "student":
+        if not config.MODEL.TEACHER:
+            yield "MODEL.TEACHER", "must be the run folder of the teacher when STAGE is student, got ''"
+        if not config.DATA.TRANSLATED.ROOT:
+            yield "DATA.TRANSLATED.ROOT", "must be a folder of tools/translate.py when STAGE is student, got ''"
+    if config.TRANSLATOR.KIND == "diffusion":
+        yield from _contradictions_of_diffusion(config.TRANSLATOR)
+
+
+def _contradictions_of_diffusion(translator: CfgNode) -> Iterator[tuple[str, str]]:
+    if not translator.DEPTH_MODEL:
+        yield "TRANSLATOR.DEPTH_MODEL", "must name a depth model, which steers the diffusion, got ''"
+    if translator.IP_ADAPTER and not translator.REFERENCES:
+        yield "TRANSLATOR.REFERENCES", "must be a folder of images for the IP-Adapter (or set IP_ADAPTER \"\"), got ''"
+    if translator.IP_ADAPTER and not translator.IP_ADAPTER_WEIGHTS.endswith(".safetensors"):
+        yield "TRANSLATOR.IP_ADAPTER_WEIGHTS", f"must end in .safetensors, got {translator.IP_ADAPTER_WEIGHTS!r}"
+
+
+def _above(other: str, bound: float, value: float) -> str:
+    return f"must be above {other} ({bound}), got {value}"
+
+
+def _value(config: CfgNode, key: str) -> Any:
+    for name in key.split("."):
+        config = config[name]
+    return config
