@@ -1,0 +1,164 @@
+"""Losses against closed forms, a slow NumPy reference and exact-zero gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from ude import losses
+from ude.geometry import view_synthesis
+from ude.losses.photometric import dssim
+
+H, W = 24, 40
+K = torch.tensor([[[40.0, 0, 19.5], [0, 40.0, 11.5], [0, 0, 1]]])
+
+
+def numpy_photometric_error(a, b, weight):
+    """Plainly written reference in float64: loops over pixels, windows cut out one by one."""
+    a, b = (np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1)), mode="reflect") for x in (a, b))
+    out = np.zeros((a.shape[1] - 2, a.shape[2] - 2))
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            for c in range(3):
+                p, q = a[c, y : y + 3, x : x + 3], b[c, y : y + 3, x : x + 3]
+                cov = ((p - p.mean()) * (q - q.mean())).mean()
+                ssim = (2 * p.mean() * q.mean() + 1e-4) * (2 * cov + 9e-4)
+                ssim /= (p.mean() ** 2 + q.mean() ** 2 + 1e-4) * (p.var() + q.var() + 9e-4)
+                out[y, x] += weight * np.clip((1 - ssim) / 2, 0, 1) + (1 - weight) * abs(p[1, 1] - q[1, 1])
+    return out / 3
+
+
+def triplet(static=False):
+    torch.manual_seed(3)
+    target = torch.rand(1, 3, H, W)
+    sources = target[:, None].repeat(1, 2, 1, 1, 1) if static else torch.rand(1, 2, 3, H, W)
+    T = torch.eye(4).repeat(1, 2, 1, 1)
+    T[0, 0, 2, 3], T[0, 1, 2, 3] = 0.5, -0.5
+    return target, sources, T
+
+
+def test_photometric_error_equals_the_plain_reference():
+    a, b = torch.rand(3, 7, 9), torch.rand(3, 7, 9)
+    ours = losses.photometric_error(a[None].double(), b[None].double(), 0.85)[0, 0].numpy()
+    np.testing.assert_allclose(ours, numpy_photometric_error(a.numpy(), b.numpy(), 0.85), atol=1e-12)
+
+
+def test_dssim_of_equal_images_is_zero_and_of_inverted_noise_large():
+    image = torch.rand(1, 3, H, W)
+    assert dssim(image, image).abs().max() == 0
+    assert dssim(image, 1 - image).mean() > 0.5
+
+
+def test_static_triplet_gives_no_gradient():
+    target, sources, T = triplet(static=True)
+    inverse_depth = torch.full((1, 1, H, W), 0.2, requires_grad=True)
+    loss, maps = losses.reprojection_loss([inverse_depth], target, sources, K, T)
+    loss.backward()
+    assert loss.item() == 0
+    assert inverse_depth.grad.abs().max() == 0
+    assert not maps["automask"].any()
+
+
+def test_reprojection_loss_is_lowest_at_the_true_depth():
+    torch.manual_seed(0)
+    coarse = torch.rand(1, 3, H // 4, W // 4)
+    source = torch.nn.functional.interpolate(coarse, (H, W), mode="bicubic", align_corners=True).clamp(0, 1)
+    T = torch.eye(4).repeat(1, 1, 1, 1)
+    T[0, 0, 0, 3] = 0.5
+    target, _ = view_synthesis(source, torch.full((1, 1, H, W), 5.0), K, T[:, 0])
+    errors = {
+        depth: losses.reprojection_loss(
+            [torch.full((1, 1, H, W), 1 / depth)], target, source[:, None], K, T, automask=False
+        )[0].item()
+        for depth in (2.5, 4.0, 5.0, 6.5, 10.0)
+    }
+    assert min(errors, key=errors.get) == 5.0
+    assert errors[5.0] < 1e-5
+
+
+def test_minimum_over_sources_ignores_the_occluded_one():
+    target, sources, _ = triplet()
+    sources[:, 1] = target[:]
+    T = torch.eye(4).repeat(1, 2, 1, 1)
+    error = losses.reprojection_error(torch.full((1, 1, H, W), 0.1), target, sources, K, T)
+    assert error.abs().max() < 1e-4
+
+
+def test_coarse_scales_are_enlarged_and_averaged():
+    target, sources, T = triplet()
+    fine, coarse = torch.full((1, 1, H, W), 0.2), torch.full((1, 1, H // 2, W // 2), 0.1)
+    both, _ = losses.reprojection_loss([fine, coarse], target, sources, K, T)
+    one, _ = losses.reprojection_loss([fine], target, sources, K, T)
+    two, _ = losses.reprojection_loss([coarse], target, sources, K, T)
+    assert both.item() == pytest.approx((one.item() + two.item()) / 2, abs=1e-7)
+
+
+def test_smoothness_of_a_ramp_has_a_closed_form_and_ignores_scale():
+    ramp = torch.arange(1.0, W + 1).expand(1, 1, H, W).clone()
+    flat = torch.full((1, 3, H, W), 0.3)
+    loss = losses.smoothness_loss([ramp], flat)
+    assert loss.item() == pytest.approx(1 / ramp.mean().item(), rel=1e-5)
+    assert losses.smoothness_loss([5 * ramp], flat).item() == pytest.approx(loss.item(), rel=1e-5)
+    assert losses.smoothness_loss([ramp], flat + torch.rand(1, 3, H, W)).item() < loss.item()
+
+
+def test_smoothness_halves_at_every_coarser_scale():
+    flat, ramp = torch.zeros(1, 3, H, W), torch.arange(1.0, W + 1).expand(1, 1, H, W)
+    constant = torch.ones(1, 1, H, W)
+    expected = 0.5 * losses.smoothness_loss([ramp], flat) / 2  # mean over two scales, the second halved
+    assert losses.smoothness_loss([constant, ramp], flat).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_velocity_loss_is_the_difference_of_the_distances():
+    T = torch.eye(4).repeat(1, 2, 1, 1)
+    T[0, 0, :3, 3], T[0, 1, :3, 3] = torch.tensor([0.0, 3, 4]), torch.tensor([1.0, 0, 0])
+    assert losses.velocity_loss(T, torch.tensor([[4.0, 2.0]])).item() == pytest.approx(1.0)
+
+
+def test_distillation_on_inverse_depth_is_relative_depth_error_to_the_teacher():
+    student, teacher = torch.rand(1, 1, H, W) + 0.1, torch.rand(1, 1, H, W) + 0.1
+    depth_error = ((1 / student - 1 / teacher).abs() * teacher).mean()
+    assert losses.distillation_loss(student, teacher).item() == pytest.approx(depth_error.item(), rel=1e-5)
+
+
+def test_unreliable_pixels_get_exactly_no_gradient():
+    student = torch.full((1, 1, 2, 2), 0.5, requires_grad=True)
+    mask = torch.tensor([[[[True, False], [False, False]]]])
+    loss = losses.distillation_loss(student, torch.full((1, 1, 2, 2), 0.25), mask)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5)
+    assert (student.grad != 0).flatten().tolist() == [True, False, False, False]
+
+
+def test_empty_mask_gives_zero_with_a_graph():
+    student = torch.full((1, 1, 2, 2), 0.5, requires_grad=True)
+    loss = losses.distillation_loss(student, torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0
+    assert student.grad.abs().max() == 0
+
+
+def test_reliability_mask_truth_table():
+    teacher, student = torch.tensor([[[[0.1, 0.2, 0.3]]]]), torch.tensor([[[[0.2, 0.2, 0.1]]]])
+    assert losses.reliability_mask(teacher, student).flatten().tolist() == [True, True, False]
+    printed = losses.reliability_mask(teacher, student, keep="as_printed")
+    assert printed.flatten().tolist() == [False, False, True]
+    with pytest.raises(ValueError, match="teacher_better or as_printed, got 'both'"):
+        losses.reliability_mask(teacher, student, keep="both")
+
+
+def test_semantic_loss_of_equal_opposite_and_orthogonal_features():
+    features = torch.tensor([1.0, 0.0])[None, :, None, None]
+    assert losses.semantic_loss(features, 3 * features).item() == pytest.approx(0)
+    assert losses.semantic_loss(features, -features).item() == pytest.approx(2)
+    assert losses.semantic_loss(features, features.flip(1)).item() == pytest.approx(1)
+
+
+def test_semantic_margin_drops_cells_that_are_already_consistent():
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).T[None, :, None]  # two cells, both (1, 0)
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).T[None, :, None].clone().requires_grad_()
+    loss = losses.semantic_loss(features, target, margin=0.85)
+    loss.backward()
+    assert loss.item() == pytest.approx(1.0)
+    assert features.grad[..., 0].abs().max() == 0
+    with pytest.raises(ValueError, match="same shape"):
+        losses.semantic_loss(features, target[:, :1])

@@ -1,0 +1,125 @@
+"""Cameras, poses and view synthesis: every coordinate convention of the project, stated once.
+
+Conventions:
+    Camera frame: OpenCV, x right, y down, z forward, metres. Depth is z, not ray length.
+    Transforms: ``T_b_a`` maps points of frame a into frame b, ``p_b = T_b_a @ p_a``; in a product the inner names
+        cancel, ``T_c_a = T_c_b @ T_b_a``. View synthesis needs ``T_source_target``.
+    Pixels: (u, v) = (column, row), integers at pixel centres, so an image covers [-0.5, W - 0.5] x [-0.5, H - 0.5].
+        Resizing by a factor s moves a coordinate c to ``(c + 0.5) * s - 0.5``; cropping subtracts the corner.
+        Sampling uses ``align_corners=True`` on a (W - 1) grid, which is exact for these pixels.
+    Sizes: always (height, width).
+    Depth ranges: disparity is a sigmoid output in (0, 1); inverse_depth is 1/m, between 1/max_depth and 1/min_depth.
+    Points nearer to the camera plane than ``MIN_Z`` are invalid; they are never mirrored into the image.
+    Precision: float32 (or float64 where the caller gives it), whatever autocast says.
+"""
+
+import torch
+from kornia.core.check import KORNIA_CHECK_SHAPE
+from kornia.geometry.conversions import Rt_to_matrix4x4, axis_angle_to_rotation_matrix
+from torch import Tensor
+from torch.nn import functional as F
+
+MIN_Z = 1e-3
+"""Points with a smaller z [m] lie behind or in the camera plane."""
+
+
+def inverse_depth_from_disparity(disparity: Tensor, *, min_depth: float, max_depth: float) -> Tensor:
+    """Inverse depth [1/m] of a sigmoid output: 0 lies at max_depth [m], 1 at min_depth [m]; any shape."""
+    return 1 / max_depth + (1 / min_depth - 1 / max_depth) * disparity
+
+
+def disparity_from_depth(depth: float, *, min_depth: float, max_depth: float) -> float:
+    """Sigmoid output in (0, 1) that stands for a depth [m]: the inverse of :func:`inverse_depth_from_disparity`."""
+    return (1 / depth - 1 / max_depth) / (1 / min_depth - 1 / max_depth)
+
+
+def resize_intrinsics(K: Tensor, from_size: tuple[int, int], to_size: tuple[int, int]) -> Tensor:
+    """Intrinsics of the image after resizing it, half a pixel beyond the outer pixel centres kept in place.
+
+    Args:
+        K: intrinsics at ``from_size`` [px], (..., 3, 3).
+        from_size: (height, width) that K belongs to [px].
+        to_size: (height, width) after resizing [px].
+
+    Returns:
+        Intrinsics [px], (..., 3, 3).
+    """
+    scale_y, scale_x = to_size[0] / from_size[0], to_size[1] / from_size[1]
+    resize = K.new_tensor([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1]])
+    return resize @ K
+
+
+def crop_intrinsics(K: Tensor, top: int, left: int) -> Tensor:
+    """Intrinsics (..., 3, 3) of the image whose first row and column are ``top`` and ``left`` [px] of the old one."""
+    shift = K.new_tensor([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
+    return shift @ K
+
+
+def transform_from_axis_angle(axis_angle: Tensor, translation: Tensor) -> Tensor:
+    """Rigid transforms (B, 4, 4) of rotation vectors [rad] (B, 3) and translations [m] (B, 3), in float32."""
+    KORNIA_CHECK_SHAPE(axis_angle, ["B", "3"])
+    KORNIA_CHECK_SHAPE(translation, ["B", "3"])
+    return Rt_to_matrix4x4(axis_angle_to_rotation_matrix(axis_angle.float()), translation.float()[..., None])
+
+
+def pixel_grid(size: tuple[int, int], like: Tensor) -> Tensor:
+    """Homogeneous pixel centres (3, H * W) in row-major order, rows u, v and 1, on the device and type of ``like``."""
+    height, width = size
+    v, u = torch.meshgrid(
+        torch.arange(height, device=like.device, dtype=like.dtype),
+        torch.arange(width, device=like.device, dtype=like.dtype),
+        indexing="ij",
+    )
+    return torch.stack([u.flatten(), v.flatten(), torch.ones_like(u).flatten()])
+
+
+def project_depth(depth: Tensor, K: Tensor, T_source_target: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the pixels of the target view land in the source view, and their depth there.
+
+    With pixel p and depth D the source pixel is ``D K R K^-1 p + K t``: one 3 x 3 matrix per image.
+
+    Args:
+        depth: depth of the target view [m], (B, 1, H, W).
+        K: intrinsics of both views [px], (B, 3, 3).
+        T_source_target: maps target-camera points to the source camera, (B, 4, 4).
+
+    Returns:
+        Source pixels (u, v), (B, H, W, 2), and z in the source camera [m], (B, 1, H, W).
+    """
+    KORNIA_CHECK_SHAPE(depth, ["B", "1", "H", "W"])
+    KORNIA_CHECK_SHAPE(K, ["B", "3", "3"])
+    KORNIA_CHECK_SHAPE(T_source_target, ["B", "4", "4"])
+    batch, _, height, width = depth.shape
+    rotation, translation = T_source_target[:, :3, :3], T_source_target[:, :3, 3:]
+    homography = K @ rotation @ torch.linalg.inv(K)
+    points = (homography @ pixel_grid((height, width), depth)) * depth.flatten(2) + K @ translation  # (B, 3, H * W)
+    z = points[:, 2:]
+    pixels = points[:, :2] / z.clamp(min=MIN_Z)
+    return pixels.transpose(1, 2).unflatten(1, (height, width)), z.reshape(batch, 1, height, width)
+
+
+def view_synthesis(
+    source: Tensor, depth: Tensor, K: Tensor, T_source_target: Tensor, *, padding_mode: str = "border"
+) -> tuple[Tensor, Tensor]:
+    """The target view painted with the colours of a source view, and where that is possible.
+
+    Args:
+        source: source image (B, C, H, W).
+        depth: depth of the target view [m], (B, 1, H, W).
+        K: intrinsics of both views at (H, W) [px], (B, 3, 3).
+        T_source_target: maps target-camera points to the source camera, (B, 4, 4).
+        padding_mode: ``border`` or ``zeros``, what to read outside the source image.
+
+    Returns:
+        Synthesised target image (B, C, H, W), and a bool map (B, 1, H, W), true where the point lies in front of
+        the source camera and inside its image.
+    """
+    height, width = source.shape[-2:]
+    with torch.autocast(source.device.type, enabled=False):
+        pixels, z = project_depth(depth, K, T_source_target)
+        last = pixels.new_tensor([width - 1, height - 1])
+        inside = ((pixels >= 0) & (pixels <= last)).all(-1)[:, None]
+        image = F.grid_sample(
+            source.to(pixels.dtype), 2 * pixels / last - 1, padding_mode=padding_mode, align_corners=True
+        )
+    return image, inside & (z > MIN_Z)
