@@ -1,0 +1,119 @@
+"""The depth network: a backbone of the table below and one sigmoid head per scale."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from kornia.core.check import KORNIA_CHECK_SHAPE
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ude.geometry import disparity_from_depth, inverse_depth_from_disparity
+
+from .dino_dpt import DinoDpt, DinoDptSize
+from .residual_unet import ResidualUnet
+
+BACKBONES: dict[str, DinoDptSize | tuple[int, ...]] = {
+    "tiny": DinoDptSize("", 16, 4, 2, (1, 2, 3, 4), (4, 8, 8, 16), 8, mlp_ratio=2, image_size=70),
+    "resnet_small": (16, 32, 64, 96, 128),
+    "dinov2_vits14": DinoDptSize("facebook/dinov2-small", 384, 12, 6, (3, 6, 9, 12), (48, 96, 192, 384), 64),
+    "dinov2_vitb14": DinoDptSize("facebook/dinov2-base", 768, 12, 12, (3, 6, 9, 12), (96, 192, 384, 768), 128),
+    "dinov2_vitl14": DinoDptSize("facebook/dinov2-large", 1024, 24, 16, (5, 12, 18, 24), (256, 512, 1024, 1024), 256),
+}
+"""Name to size: DINOv2 + DPT, or the widths of a residual U-Net. ``tiny`` is for tests."""
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+INITIAL_DEPTH = 10.0
+"""Depth [m] an untrained network predicts; a sigmoid of 0.5 would be 0.2 m, and every warp would leave the image."""
+
+
+class DepthPrediction(NamedTuple):
+    """What the depth network returns.
+
+    Attributes:
+        inverse_depths: inverse depths [1/m], finest first, each (B, 1, H >> s, W >> s).
+        features: last encoder features (B, C, h, w), for the semantic loss.
+    """
+
+    inverse_depths: list[Tensor]
+    features: Tensor
+
+
+class DepthNet(nn.Module, PyTorchModelHubMixin):
+    """Images in [0, 1] to inverse depth.
+
+    Args:
+        backbone: row of :data:`BACKBONES`.
+        num_scales: number of predicted scales, 1 to 4.
+        min_depth: smallest depth that the decoder can express [m].
+        max_depth: largest depth that the decoder can express [m].
+        input_height: image height the network sees [px]; the image is resized to it, the result resized back.
+        input_width: image width the network sees [px].
+
+    Raises:
+        ValueError: for an unknown backbone or number of scales.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "dinov2_vitb14",
+        num_scales: int = 4,
+        min_depth: float = 0.1,
+        max_depth: float = 80.0,
+        input_height: int = 518,
+        input_width: int = 784,
+    ) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {backbone!r}")
+        if not 1 <= num_scales <= 4:
+            raise ValueError(f"num_scales must be 1 to 4, got {num_scales}")
+        size = BACKBONES[backbone]
+        self.trunk = DinoDpt(size) if isinstance(size, DinoDptSize) else ResidualUnet(size)
+        self.heads = nn.ModuleList(_head(channels) for channels in self.trunk.channels[:num_scales])
+        self.range = {"min_depth": min_depth, "max_depth": max_depth}
+        self.input_size = (input_height, input_width)
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        start = disparity_from_depth(INITIAL_DEPTH, **self.range)
+        for head in self.heads:
+            nn.init.normal_(head[-1].weight, std=0.003)  # an untrained network predicts one plane
+            nn.init.constant_(head[-1].bias, math.log(start / (1 - start)))
+
+    def forward(self, images: Tensor) -> DepthPrediction:
+        """Inverse depths [1/m] and encoder features of images in [0, 1], (B, 3, H, W)."""
+        KORNIA_CHECK_SHAPE(images, ["B", "3", "H", "W"])
+        height, width = images.shape[-2:]
+        maps, features = self.trunk(self._normalised(images))
+        inverse_depths = []
+        for scale, (head, feature) in enumerate(zip(self.heads, maps, strict=False)):
+            inverse_depth = inverse_depth_from_disparity(torch.sigmoid(head(feature).float()), **self.range)
+            size = (height >> scale, width >> scale)
+            if inverse_depth.shape[-2:] != size:
+                inverse_depth = F.interpolate(inverse_depth, size, mode="bilinear", align_corners=False)
+            inverse_depths.append(inverse_depth)
+        return DepthPrediction(inverse_depths, features)
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the encoder features."""
+        return self.trunk.feature_channels
+
+    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Parameters of the encoder, and all others."""
+        encoder = list(self.trunk.encoder.parameters())
+        return encoder, [*self.trunk.decoder.parameters(), *self.heads.parameters()]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[-2:]) != self.input_size:
+            images = F.interpolate(images, self.input_size, mode="bilinear", align_corners=False, antialias=True)
+        return (images - self.mean) / self.std
+
+
+def _head(channels: int) -> nn.Sequential:
+    hidden = max(8, channels // 2)
+    return nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 3, padding=1))
