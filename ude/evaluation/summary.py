@@ -1,0 +1,149 @@
+"""The tables of a report: every predictor in every condition, and the gap that a student closed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .bootstrap import gap_closed, gap_closed_bounds
+from .results import Results
+
+DAY = "day-clear"
+REPORTED = (DAY, "night-clear", "day-rain", "night-rain")
+"""Column groups of a report: rows of Results in the order in which a reader asks for them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as a report shows it: times a factor, with a number of decimals."""
+
+    label: str
+    metric: str
+    suffix: str = ""
+    decimals: int = 3
+    factor: float = 1.0
+    higher_is_better: bool = False
+
+    def key(self, mode: str) -> str:
+        """Its name in Results for a mode "" or "_flip"."""
+        return self.metric + mode + self.suffix
+
+
+COLUMNS = (
+    Column("absRel", "abs_rel"),
+    Column("absRel scaled", "abs_rel", suffix="_median"),
+    Column("RMSE [m]", "rmse", decimals=2),
+    Column("d1 [%]", "delta_1", decimals=1, factor=100, higher_is_better=True),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean and its 95 % interval, each None where it is not available."""
+
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """Cells of every predictor by (condition, column); `frames` counts the frames of each condition."""
+
+    conditions: Sequence[str]
+    columns: Sequence[Column]
+    frames: Mapping[str, int]
+    cells: Mapping[str, Mapping[tuple[str, Column], Cell]]
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """Share of the teacher's loss from day to another condition that the student wins back."""
+
+    condition: str
+    column: Column
+    teacher_day: float | None
+    teacher: float | None
+    student: float | None
+    closed: float | None
+    interval: tuple[float, float] | None = None
+
+
+def results_table(
+    results: Mapping[str, Results], *, conditions: Sequence[str] = REPORTED, mode: str = "", seed: int = 0
+) -> ReportTable:
+    """Table of predictors by name.
+
+    Args:
+        results: what evaluate() returned for each predictor, on the same frames.
+        conditions: rows of Results that become column groups; "night" and "all" work too.
+        mode: "" or "_flip".
+        seed: seed of the intervals.
+
+    Raises:
+        ValueError: the predictors were evaluated on different frames.
+    """
+    measured = {name: [frame.frame_id for frame in result.members("all")] for name, result in results.items()}
+    first = next(iter(measured))
+    for name, frame_ids in measured.items():
+        if frame_ids != measured[first]:
+            raise ValueError(f"{name!r} and {first!r} were evaluated on different frames")
+    frames = {condition: int(results[first].means[condition]["frames"] or 0) for condition in conditions}
+    cells = {name: _cells(result, conditions, mode, seed) for name, result in results.items()}
+    return ReportTable(conditions=conditions, columns=COLUMNS, frames=frames, cells=cells)
+
+
+def gap_rows(
+    teacher: Results, student: Results, *, conditions: Sequence[str] = REPORTED[1:], mode: str = "", seed: int = 0
+) -> list[GapRow]:
+    """Gap closed for every condition that has frames and every column, d1 first and raw absRel last.
+
+    Args:
+        teacher: results of the teacher.
+        student: results of the student on the same frames.
+        conditions: the conditions to compare with day-clear.
+        mode: "" or "_flip".
+        seed: seed of the intervals.
+    """
+    present = [condition for condition in conditions if teacher.means[condition]["frames"]]
+    return [
+        _gap_row(teacher, student, condition=condition, column=column, mode=mode, seed=seed)
+        for condition in present
+        for column in reversed(COLUMNS)
+    ]
+
+
+def best(table: ReportTable, condition: str, column: Column) -> float | None:
+    """The best value of a column over the predictors, None if none has one."""
+    values = [cells[condition, column].value for cells in table.cells.values()]
+    known = [value for value in values if value is not None]
+    return (max if column.higher_is_better else min)(known, default=None)
+
+
+def _cells(results: Results, conditions: Sequence[str], mode: str, seed: int) -> dict[tuple[str, Column], Cell]:
+    """Cells of one predictor."""
+    cells = {}
+    for condition in conditions:
+        intervals = results.intervals(condition, seed=seed)
+        for column in COLUMNS:
+            key = column.key(mode)
+            cells[condition, column] = Cell(results.means[condition][key], intervals.get(key))
+    return cells
+
+
+def _gap_row(teacher: Results, student: Results, *, condition: str, column: Column, mode: str, seed: int) -> GapRow:
+    """Gap closed in one condition by one metric."""
+    key, better = column.key(mode), column.higher_is_better
+    means = teacher.means[DAY][key], teacher.means[condition][key], student.means[condition][key]
+    closed = gap_closed(*means, higher_is_better=better)
+    interval = None
+    if closed is not None:
+        day, day_scenes = teacher.frame_values(DAY, key)
+        dark, scenes = teacher.frame_values(condition, key)
+        interval = gap_closed_bounds(
+            day,
+            dark,
+            student.frame_values(condition, key)[0],
+            day_scenes=day_scenes,
+            night_scenes=scenes,
+            seed=seed,
+            higher_is_better=better,
+        )
+    return GapRow(condition, column, *means, closed, interval)

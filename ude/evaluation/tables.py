@@ -1,0 +1,32 @@
+"""Numbers and tables as text."""
+
+from collections.abc import Sequence
+
+LABELS = {
+    "abs_rel": "absRel",
+    "sq_rel": "sqRel",
+    "rmse": "RMSE",
+    "rmse_log": "RMSElog",
+    "delta_1": "d1",
+    "delta_2": "d2",
+    "delta_3": "d3",
+}
+DECIMALS = {"abs_rel": 4, "sq_rel": 3, "rmse": 3, "rmse_log": 4, "delta_1": 4, "delta_2": 4, "delta_3": 4}
+
+
+def number(value: float | None, decimals: int) -> str:
+    """The number with a fixed number of decimals, or "n/a"."""
+    return "n/a" if value is None else f"{value:.{decimals}f}"
+
+
+def aligned_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Markdown table that also reads well as plain text: first column to the left, the others to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(header, *lines, strict=True)]
+    rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
+
+    def line(cells: Sequence[str]) -> str:
+        """One line of the table."""
+        padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
+        return "| " + " | ".join(padded) + " |"
+
+    return "\n".join([line(header), line(rule), *(line(cells) for cells in lines)])
