@@ -1,0 +1,150 @@
+"""Training stages on made-up batches: what is trained, what stays frozen, what stops a run."""
+
+import copy
+
+import pytest
+import torch
+
+from ude.engine import Solver, StudentModule, StudentWeights, TeacherModule, TeacherWeights
+from ude.engine.base import mirror_back
+from ude.engine.datamodule import EpochSampler
+from ude.engine.images import image_grid
+from ude.models import DepthNet, PoseNet
+
+H, W = 32, 64
+SOLVER = Solver(lr_encoder=1e-3, lr_decoder=2e-3, lr_pose=3e-3, warmup=3)
+
+
+def network():
+    torch.manual_seed(0)
+    return DepthNet(backbone="resnet_small", num_scales=2, input_height=H, input_width=W)
+
+
+def batch(size=2):
+    torch.manual_seed(1)
+    target, sources = torch.rand(size, 3, H, W), torch.rand(size, 2, 3, H, W)
+    T = torch.eye(4).repeat(size, 2, 1, 1)
+    T[:, 0, 2, 3], T[:, 1, 2, 3] = 0.5, -0.5
+    return {
+        "frame_id": [f"frame-{index}" for index in range(size)],
+        "condition": ["day-clear"] * size,
+        "target": target,
+        "sources": sources,
+        "depth_input": target.clone(),
+        "flipped": torch.zeros(size, dtype=torch.bool),
+        "pose_input": torch.cat([target[:, None], sources], 1),
+        "K": torch.tensor([[50.0, 0, 31.5], [0, 50.0, 15.5], [0, 0, 1]]).repeat(size, 1, 1),
+        "T_source_target": T,
+        "distance": torch.full((size, 2), 0.5),
+    }
+
+
+def teacher_module(pose_net=None, **weights):
+    return TeacherModule(network(), pose_net, weights=TeacherWeights(**weights), offsets=(-1, 1), solver=SOLVER)
+
+
+def student_module(teacher, **weights):
+    return StudentModule(network(), teacher=teacher, weights=StudentWeights(**weights), offsets=(-1, 1), solver=SOLVER)
+
+
+def test_mirrored_samples_are_mirrored_back():
+    maps = torch.arange(8.0).view(2, 1, 1, 4)
+    back = mirror_back(maps, torch.tensor([False, True]))
+    assert back[0].flatten().tolist() == [0, 1, 2, 3]
+    assert back[1].flatten().tolist() == [7, 6, 5, 4]
+
+
+def test_flipped_input_of_a_symmetric_scene_gives_the_same_loss():
+    module, data = teacher_module().eval(), batch()
+    plain, _ = module.losses(data)
+    mirrored = data | {"depth_input": data["depth_input"].flip(-1), "flipped": torch.ones(2, dtype=torch.bool)}
+    prediction = module.predict_depth(mirrored).inverse_depths[0]
+    direct = module.depth_net(data["depth_input"].flip(-1)).inverse_depths[0].flip(-1)
+    assert torch.equal(prediction, direct)
+    assert plain.keys() == {"photometric", "smoothness"}
+
+
+def test_ego_poses_need_no_pose_net_and_learned_ones_add_the_velocity_term():
+    terms, maps = teacher_module(PoseNet(), velocity=0.5).losses(batch())
+    assert terms.keys() == {"photometric", "smoothness", "velocity"}
+    assert maps["automask"].dtype == torch.bool
+    assert "velocity" not in teacher_module().losses(batch())[0]
+
+
+def test_teacher_stays_frozen_hidden_and_bit_identical_through_training():
+    teacher = network()
+    before = copy.deepcopy(teacher.state_dict())
+    module = student_module(teacher).train()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    for _ in range(2):
+        sum(module.losses(batch())[0].values()).backward()
+        optimizer.step()
+    assert not teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert not any("teacher" in name for name in module.state_dict())
+    assert sum(1 for _ in module.parameters()) == sum(1 for _ in module.depth_net.parameters())
+
+
+def test_student_equal_to_its_teacher_has_no_distillation_loss_and_keeps_every_pixel():
+    teacher = network().eval()
+    module = student_module(teacher).eval()
+    terms, maps = module.losses(batch())
+    assert maps["reliable"].all()
+    assert terms["semantic"].item() == pytest.approx(0, abs=1e-6)
+    finest = StudentModule(
+        copy.deepcopy(teacher),
+        teacher=teacher,
+        weights=StudentWeights(semantic=0, reliability="as_printed"),
+        offsets=(-1, 1),
+        solver=SOLVER,
+    ).eval()
+    terms, maps = finest.losses(batch())
+    assert not maps["reliable"].any()
+    assert terms["distillation"].item() == 0
+
+
+def test_reliability_off_needs_no_neighbour_frames():
+    data = batch()
+    for key in ("sources", "T_source_target", "distance", "pose_input"):
+        del data[key]
+    terms, maps = student_module(network(), reliability="off").losses(data)
+    assert terms["distillation"].item() >= 0
+    assert "reliable" not in maps
+
+
+def test_a_loss_that_is_not_finite_names_step_term_and_frames():
+    module, data = teacher_module(), batch()
+    data["target"][0, 0, 3, 3] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"step 0 \(photometric nan.*frames: frame-0, frame-1"):
+        module.training_step(data, 0)
+
+
+def test_optimiser_has_one_rate_per_part_and_decays_linearly_after_the_warm_up():
+    module = teacher_module(PoseNet())
+
+    class Trainer:
+        estimated_stepping_batches = 100
+
+    module._trainer = Trainer()
+    optimizer = module.configure_optimizers()["optimizer"]
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [1e-3, 2e-3, 3e-3]
+    counted = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert counted == sum(p.numel() for p in module.parameters())
+    assert [module._rate(step) for step in (0, 3, 50, 100)] == pytest.approx([0.25, 0.97, 0.5, 0.0])
+
+
+def test_order_of_frames_depends_on_seed_and_epoch_alone():
+    first, second = EpochSampler(20, seed=1), EpochSampler(20, seed=1)
+    assert list(first) == list(second)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    assert sorted(second) == list(range(20))
+
+
+def test_image_grid_shows_input_target_and_every_map():
+    module, data = teacher_module(), batch()
+    _, maps = module.losses(data)
+    grid = image_grid(data, maps)
+    assert grid.shape == (3, 2 * H, (2 + len(maps)) * W)
+    assert grid.min() >= 0
+    assert grid.max() <= 1

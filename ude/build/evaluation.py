@@ -1,0 +1,62 @@
+"""Prediction and evaluation with the config's protocol."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from ude.config import dump_config
+from ude.evaluation.evaluate import evaluate, scene_names
+from ude.evaluation.results import Results
+from ude.files.provenance import provenance
+from ude.models.checkpoint import load_depth_net
+
+from .frames import evaluation_loader, evaluation_source
+
+
+def device(cfg: CfgNode) -> str:
+    """Device name for inference: the first GPU where the config allows one."""
+    if cfg.RUN.ACCELERATOR == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    return "cuda"
+
+
+def predictor(run: str | Path, device: str) -> Callable[[Tensor], Tensor]:
+    """Images (B, 3, H, W) in [0, 1] to inverse depth [1/m] (B, 1, H, W), with the network of a run folder or hub id."""
+    network = load_depth_net(run).to(device)
+
+    @torch.inference_mode()
+    def predict(images: Tensor) -> Tensor:
+        return network(images.to(device)).inverse_depths[0]
+
+    return predict
+
+
+def evaluate_split(cfg: CfgNode, predict: Callable[[Tensor], Tensor], split: str, *, progress: bool = True) -> Results:
+    """Metrics of a predictor on a split (official name or file) by the config's protocol."""
+    source = evaluation_source(cfg, split)
+    return evaluate(
+        predict,
+        evaluation_loader(cfg, source),
+        min_depth=cfg.EVAL.MIN_DEPTH,
+        max_depth=cfg.EVAL.MAX_DEPTH,
+        flip=cfg.EVAL.FLIP,
+        device=device(cfg),
+        scenes=scene_names(source),
+        progress=progress,
+    )
+
+
+def results_extra(cfg: CfgNode, *, weights: str, split: str) -> dict[str, Any]:
+    """What made a result, for its metrics.json: weights, split, seed, protocol, versions and the resolved config."""
+    return {
+        "weights": weights,
+        "split": split,
+        "seed": cfg.SEED,
+        "protocol": "md4all",
+        "versions": provenance(),
+        "config": dump_config(cfg),
+    }

@@ -1,0 +1,64 @@
+"""Frames of the config: sources, training batches, evaluation batches."""
+
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+from yacs.config import CfgNode
+
+from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
+from ude.data.nuscenes import NuScenesFrames
+from ude.data.transforms import DeviceTransform
+from ude.data.translated import TranslatedFrames
+from ude.engine import TrainingData
+
+DAY = ("day-clear",)
+
+
+def training_source(cfg: CfgNode) -> NuScenesFrames:
+    """Day frames with their neighbours, fast enough to show parallax."""
+    split = cfg.DATA.SPLIT_TRAIN
+    return NuScenesFrames(
+        cfg.DATA.ROOT,
+        version=cfg.DATA.VERSION,
+        split=split,
+        conditions=None if Path(split).suffix else DAY,  # a file names its own conditions
+        offsets=cfg.DATA.FRAME_OFFSETS,
+        min_speed=cfg.DATA.MIN_SPEED,
+    )
+
+
+def evaluation_source(cfg: CfgNode, split: str) -> NuScenesFrames:
+    """All key frames of a split, in all conditions."""
+    return NuScenesFrames(cfg.DATA.ROOT, version=cfg.DATA.VERSION, split=split)
+
+
+def evaluation_loader(cfg: CfgNode, source: NuScenesFrames) -> DataLoader:
+    """Batches of key frames with sparse LiDAR depth, in order."""
+    frames = EvaluationFrames(source, size=cfg.DATA.SIZE)
+    return DataLoader(frames, cfg.EVAL.BATCH_SIZE, collate_fn=collate, num_workers=cfg.RUN.NUM_WORKERS)
+
+
+def training_data(cfg: CfgNode) -> TrainingData:
+    """The frames of the config's stage, in batches; neighbours and translations only where the stage uses them."""
+    translated = None
+    if cfg.STAGE == "student":
+        translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
+    frames = TrainingFrames(
+        training_source(cfg),
+        size=cfg.DATA.SIZE,
+        offsets=cfg.DATA.FRAME_OFFSETS,
+        translated=translated,
+        translated_prob=cfg.DATA.TRANSLATED.PROB,
+        with_poses=cfg.MODEL.POSE == "ego",
+        with_sources=cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off",
+        cache=cfg.DATA.CACHE,
+        seed=cfg.SEED,
+    )
+    transform = DeviceTransform(
+        color_jitter=cfg.DATA.COLOR_JITTER,
+        flip_prob=cfg.DATA.FLIP_PROB,
+        noise_prob=cfg.DATA.NOISE_PROB,
+        seed=cfg.SEED,
+    )
+    options = {"batch_size": cfg.SOLVER.BATCH_SIZE, "num_workers": cfg.RUN.NUM_WORKERS, "seed": cfg.SEED}
+    return TrainingData(frames, transform, **options)

@@ -1,0 +1,29 @@
+"""What a result was made from."""
+
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from ude.config import config_hash
+from ude.files import read_json
+from ude.files.provenance import provenance
+
+
+def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> dict[str, Any]:
+    """Name, seed, versions, and a ``config_hash`` over the config's sections and the results it builds on.
+
+    Args:
+        cfg: the config.
+        sections: dotted prefixes of the keys that change the result.
+        upstream: JSON files with a ``config_hash`` of the results that this one builds on; absent ones are left out.
+    """
+    hashes = [config_hash(cfg, sections)]
+    hashes += [read_json(path)["config_hash"] for path in upstream if path.is_file()]
+    return {
+        "name": cfg.NAME,
+        "stage": cfg.STAGE,
+        "seed": cfg.SEED,
+        "config_hash": "-".join(part[:16] for part in hashes),
+        "versions": provenance(),
+    }

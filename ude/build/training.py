@@ -1,0 +1,127 @@
+"""Training of the config: networks, stage, run folder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from ude.config import ConfigError, dump_config
+from ude.engine import RunOptions, Solver, StudentModule, StudentWeights, TeacherModule, TeacherWeights, fit, has_work
+from ude.engine.base import DepthModule
+from ude.models import DepthNet, PoseNet, load_model
+from ude.models.checkpoint import load_depth_net, load_pretrained_encoder
+from ude.models.semantic import DinoFeatures
+
+from .frames import training_data
+from .identity import identity
+
+_LEARNED_FROM = ("STAGE", "SEED", "DATA", "MODEL", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS")
+
+
+def run_folder(cfg: CfgNode) -> Path:
+    """Folder of the run that a config describes."""
+    return Path(cfg.OUTPUT_DIR) / cfg.NAME
+
+
+def depth_net(cfg: CfgNode) -> DepthNet:
+    """A fresh depth network, its encoder pretrained where the config says so."""
+    depth = cfg.MODEL.DEPTH
+    network = DepthNet(
+        backbone=depth.BACKBONE,
+        num_scales=depth.NUM_SCALES,
+        min_depth=depth.MIN,
+        max_depth=depth.MAX,
+        input_height=depth.INPUT_SIZE[0],
+        input_width=depth.INPUT_SIZE[1],
+    )
+    if depth.PRETRAINED:
+        load_pretrained_encoder(network)
+    return network
+
+
+def stage(cfg: CfgNode) -> DepthModule:
+    """The Lightning module of the config's stage."""
+    solver = cfg.SOLVER
+    shared = {
+        "solver": Solver(
+            solver.LR_ENCODER, solver.LR_DECODER, solver.LR_POSE, solver.WEIGHT_DECAY, solver.SCHEDULE, solver.WARMUP
+        ),
+        "images_every": cfg.RUN.IMAGES_EVERY,
+        "offsets": tuple(cfg.DATA.FRAME_OFFSETS),
+    }
+    return {"teacher": _teacher, "student": _student}[cfg.STAGE](cfg, shared)
+
+
+def train(cfg: CfgNode, *, resume: bool = False) -> bool:
+    """Train the config's stage into its run folder; False when it was finished already.
+
+    Raises:
+        DataError: when the folder holds another run, or this one and ``resume`` is false.
+    """
+    folder, upstream = run_folder(cfg), []
+    if cfg.STAGE == "student":
+        upstream = [Path(cfg.MODEL.TEACHER) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
+    made_from = identity(cfg, _LEARNED_FROM, upstream)
+    if not has_work(folder, made_from["config_hash"], resume=resume):
+        return False
+    torch.manual_seed(cfg.SEED)
+    fit(
+        stage(cfg),
+        training_data(cfg),
+        folder=folder,
+        options=_run_options(cfg),
+        config_text=dump_config(cfg),
+        identity=made_from,
+    )
+    return True
+
+
+def _run_options(cfg: CfgNode) -> RunOptions:
+    run = cfg.RUN
+    return RunOptions(
+        accelerator=run.ACCELERATOR,
+        devices=run.DEVICES,
+        precision=run.PRECISION,
+        epochs=cfg.SOLVER.EPOCHS,
+        max_steps=run.MAX_STEPS,
+        log_every=run.LOG_EVERY,
+        checkpoint_every=run.CHECKPOINT_EVERY,
+        grad_clip=cfg.SOLVER.GRAD_CLIP,
+    )
+
+
+def _teacher(cfg: CfgNode, shared: dict[str, Any]) -> TeacherModule:
+    pose_net = None
+    if cfg.MODEL.POSE == "learned":
+        pose_net = PoseNet()
+        if cfg.MODEL.POSE_PRETRAINED:
+            pose_net.load_imagenet()
+    loss = cfg.LOSS
+    weights = TeacherWeights(loss.PHOTOMETRIC, loss.SMOOTHNESS, loss.VELOCITY, loss.SSIM_WEIGHT, loss.AUTOMASK)
+    return TeacherModule(depth_net(cfg), pose_net, weights=weights, **shared)
+
+
+def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
+    run, loss = Path(cfg.MODEL.TEACHER), cfg.LOSS
+    teacher = load_depth_net(run)
+    learned_pose = cfg.MODEL.POSE == "learned" and loss.RELIABILITY != "off"
+    student = load_depth_net(run) if cfg.MODEL.INIT_FROM_TEACHER else depth_net(cfg)
+    semantic = None
+    if loss.SEMANTIC and cfg.MODEL.SEMANTIC != "teacher":
+        semantic = DinoFeatures(cfg.MODEL.SEMANTIC)
+        if semantic.channels != student.feature_channels:
+            raise ConfigError(
+                f"MODEL.SEMANTIC {cfg.MODEL.SEMANTIC} has {semantic.channels} channels but the student's encoder "
+                f"{student.feature_channels}; choose the DINOv2 of its size, or MODEL.SEMANTIC teacher"
+            )
+    return StudentModule(
+        student.train(),
+        teacher=teacher,
+        teacher_pose=load_model(PoseNet, run / "pose_net") if learned_pose else None,
+        semantic_encoder=semantic,
+        weights=StudentWeights(
+            loss.DISTILLATION, loss.SEMANTIC, loss.SEMANTIC_MARGIN, loss.RELIABILITY, loss.SSIM_WEIGHT
+        ),
+        **shared,
+    )

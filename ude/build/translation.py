@@ -1,0 +1,80 @@
+"""Translation of the config's training frames."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from ude.config import dump_config
+from ude.files import write_text
+from ude.models.checkpoint import load_depth_net
+from ude.models.foundation import FoundationDepth
+from ude.translation.conditions import CONDITIONS
+from ude.translation.run import Summary, translate_frames
+from ude.translation.translator import Translator
+
+from .evaluation import device
+from .frames import training_source
+from .identity import identity
+from .training import run_folder
+
+_TRANSLATED_FROM = ("SEED", "DATA.SOURCE", "TRANSLATOR")
+
+
+def translator(cfg: CfgNode) -> Translator:
+    """The translator of the config: simulated, or diffusion with the weights that it names."""
+    options = cfg.TRANSLATOR
+    if options.KIND == "simulated":
+        from ude.translation.simulated import SimulatedTranslator
+
+        return SimulatedTranslator()
+    from ude.translation.diffusion import DiffusionTranslator
+
+    return DiffusionTranslator(
+        options.BASE_MODEL,
+        controlnet=options.CONTROL,
+        ip_adapter=options.IP_ADAPTER or None,
+        ip_adapter_weights=options.IP_ADAPTER_WEIGHTS,
+        size=options.SIZE,
+        steps=options.STEPS,
+        guidance_scale=options.GUIDANCE_SCALE,
+        control_scale=options.CONTROL_SCALE,
+        ip_adapter_scale=options.IP_ADAPTER_SCALE,
+        device=device(cfg),
+    )
+
+
+def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
+    """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
+    name = cfg.TRANSLATOR.DEPTH_MODEL
+    if not (Path(name) / "depth_net").is_dir():
+        return FoundationDepth(name).to(device(cfg))
+    network = load_depth_net(name).to(device(cfg))
+
+    @torch.inference_mode()
+    def inverse_depth(images: Tensor) -> Tensor:
+        return network(images).inverse_depths[0]
+
+    return inverse_depth
+
+
+def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
+    """Translate the training frames into every condition of the config; what is done already stays."""
+    options, folder = cfg.TRANSLATOR, run_folder(cfg)
+    upstream = [Path(options.DEPTH_MODEL) / "version.json"]
+    summary = translate_frames(
+        training_source(cfg),
+        translator(cfg),
+        conditions=[CONDITIONS[name] for name in options.CONDITIONS],
+        output=folder,
+        size=options.SIZE,
+        depth=control_depth(cfg),
+        seed=cfg.SEED,
+        batch_size=options.BATCH_SIZE,
+        config_hash=identity(cfg, _TRANSLATED_FROM, upstream)["config_hash"],
+        progress=progress,
+    )
+    write_text(folder / "config.yaml", dump_config(cfg))
+    return summary

@@ -1,0 +1,41 @@
+"""Image grids for TensorBoard: what the network saw, what it said, and which pixels counted."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from torch import Tensor
+
+from ude.evaluation.figures import depth_image
+
+SAMPLES = 4
+ERROR_FULL = 0.5
+"""Photometric error that is drawn as white."""
+
+
+def image_grid(batch: dict[str, Any], maps: dict[str, Tensor]) -> Tensor:
+    """Grid (3, rows * H, columns * W) in [0, 1]: a row per sample; columns are the input, the target and the maps."""
+    count = min(SAMPLES, len(batch["frame_id"]))
+    columns = [batch["depth_input"][:count], batch["target"][:count]]
+    columns += [_panel(name, m[:count].detach()) for name, m in maps.items()]
+    rows = torch.cat([column.detach().float().cpu().clamp(0, 1) for column in columns], dim=-1)  # (count, 3, H, W * n)
+    return torch.cat(list(rows), dim=-2)
+
+
+def log_images(loggers: Iterable[Logger], batch: dict[str, Any], maps: dict[str, Tensor], step: int) -> None:
+    """Write the grid of a batch to every TensorBoard logger, with the column names in its tag."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            tag = "grid/" + " | ".join(["input", "target", *maps])
+            logger.experiment.add_image(tag, image_grid(batch, maps), step)
+
+
+def _panel(name: str, maps: Tensor) -> Tensor:
+    """Maps (B, 1, H, W) as colour images (B, 3, H, W): inverse depth in the depth colours, errors and masks grey."""
+    if name.endswith("inverse_depth"):
+        images = [depth_image((1 / m[0]).float().cpu().numpy()) for m in maps]
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
+    scale = 1.0 if maps.dtype == torch.bool else 1 / ERROR_FULL
+    return (maps.float() * scale).clamp(0, 1).expand(-1, 3, -1, -1)

@@ -1,0 +1,60 @@
+"""Lightning's file output through ``ude.files``: atomic hashed checkpoints, and scalars as JSON lines."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from ude.files import append_jsonl, load_checkpoint, save_checkpoint
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Checkpoints that are whole or absent, carry a hash, and are read as tensors only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint atomically."""
+        save_checkpoint(path, checkpoint)
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
+        """Read a checkpoint; damaged or foreign files raise a DataError."""
+        return load_checkpoint(path, map_location=map_location or "cpu")
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint and its hash."""
+        Path(path).unlink(missing_ok=True)
+        Path(f"{path}.sha256").unlink(missing_ok=True)
+
+
+class JsonLinesLogger(Logger):
+    """The scalars of TensorBoard once more, one JSON object per logged step.
+
+    Args:
+        path: file to append to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "json_lines"
+
+    @property
+    def version(self) -> int:
+        """Lightning asks for one; there is only this."""
+        return 0
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one row."""
+        row = {key: value for key, value in metrics.items() if key != "epoch"}
+        append_jsonl(self.path, {"step": step, **row})
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The resolved config lies beside the file; nothing to do."""
