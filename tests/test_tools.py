@@ -1,0 +1,180 @@
+"""The tools on a tiny sample world: each stage alone, chained by run folder, resumed, and refused in one line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import evaluate_nuscenes
+import pytest
+import torch
+import train
+import translate
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL = [
+    *("DATA.SIZE", "[64, 96]", "MODEL.DEPTH.INPUT_SIZE", "[64, 96]", "SOLVER.BATCH_SIZE", "2"),
+    *("RUN.IMAGES_EVERY", "2", "RUN.LOG_EVERY", "1"),
+]
+TRANSLATE = ["TRANSLATOR.SIZE", "[64, 96]", "TRANSLATOR.BATCH_SIZE", "2"]
+
+
+def arguments(stage, output, root, *extra):
+    values = {
+        "teacher": [*SMALL, "RUN.MAX_STEPS", "3"],
+        "translate": [*TRANSLATE, "TRANSLATOR.DEPTH_MODEL", str(output / "teacher")],
+        "student": [
+            *SMALL,
+            *("RUN.MAX_STEPS", "3", "MODEL.TEACHER", str(output / "teacher")),
+            *("DATA.TRANSLATED.ROOT", str(output / "translated")),
+        ],
+    }[stage]
+    return [
+        *("--cfg", str(CONFIGS / f"demo_{stage}.yaml"), "OUTPUT_DIR", str(output), "DATA.ROOT", str(root)),
+        *values,
+        *extra,
+    ]
+
+
+@pytest.fixture(scope="module")
+def runs(world_root, tmp_path_factory):
+    """Teacher, translations and student of the tiny world."""
+    output = tmp_path_factory.mktemp("runs")
+    assert train.main(arguments("teacher", output, world_root)) == 0
+    assert translate.main(arguments("translate", output, world_root)) == 0
+    assert train.main(arguments("student", output, world_root)) == 0
+    return output
+
+
+def one_line_error(capsys, code, main, args):
+    """The message of a tool that must end with an exit code and one line."""
+    capsys.readouterr()
+    assert main(args) == code
+    error = capsys.readouterr().err.strip()
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, error
+    assert "Traceback" not in error
+    return lines[0]
+
+
+def test_run_folder_holds_what_the_design_promises(runs):
+    for name in ("teacher", "student"):
+        run = runs / name
+        for file in ("config.yaml", "version.json", "metrics.jsonl", "checkpoints/last.ckpt"):
+            assert (run / file).is_file(), file
+        assert (run / "depth_net" / "model.safetensors").is_file()
+        assert list((run / "tensorboard").glob("events*"))
+        assert json.loads((run / "version.json").read_text())["finished"] is True
+    state = torch.load(runs / "student" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(name.startswith("depth_net.") for name in state)
+
+
+def test_tensorboard_has_image_grids_with_named_columns(runs):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(runs / "student" / "tensorboard"))
+    events.Reload()
+    (grid,) = events.Tags()["images"]
+    assert grid.startswith("grid/input | target | reliable | error")
+
+
+def test_scalars_are_logged_as_json_lines_and_in_tensorboard(runs):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    rows = [json.loads(line) for line in (runs / "student" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert {"loss/distillation", "loss/semantic", "loss/total", "mask/reliable", "depth/median"} <= rows[0].keys()
+    events = EventAccumulator(str(runs / "student" / "tensorboard"))
+    events.Reload()
+    logged = [event.value for event in events.Scalars("loss/distillation")]
+    assert logged == pytest.approx([row["loss/distillation"] for row in rows])
+
+
+def test_second_call_redoes_nothing(runs, world_root, capsys):
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()}
+    assert train.main([*arguments("teacher", runs, world_root), "--resume"]) == 0
+    assert translate.main(arguments("translate", runs, world_root)) == 0
+    assert train.main([*arguments("student", runs, world_root), "--resume"]) == 0
+    assert "was finished already" in capsys.readouterr().out
+    changed = [path for path, time in before.items() if path.stat().st_mtime_ns != time]
+    assert [path.name for path in changed if path.suffix in (".jpg", ".safetensors", ".ckpt")] == []
+
+
+def test_an_unfinished_run_continues_from_its_checkpoint(runs, world_root, tmp_path):
+    shutil.copytree(runs / "teacher", tmp_path / "teacher")
+    version = tmp_path / "teacher" / "version.json"
+    version.write_text(json.dumps(json.loads(version.read_text()) | {"finished": False}))
+    before = torch.load(tmp_path / "teacher" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert before["global_step"] == 3
+    assert train.main([*arguments("teacher", tmp_path, world_root), "--resume"]) == 0
+    after = torch.load(tmp_path / "teacher" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert after["global_step"] == 3
+    assert all(torch.equal(value, after["state_dict"][name]) for name, value in before["state_dict"].items())
+
+
+def test_evaluation_writes_tables_per_condition(runs, world_root, capsys):
+    args = ["--cfg", str(CONFIGS / "demo.yaml"), "--weights", str(runs / "teacher"), "--split", "val"]
+    assert evaluate_nuscenes.main([*args, "DATA.ROOT", str(world_root), "DATA.SIZE", "[64, 96]"]) == 0
+    metrics = json.loads((runs / "teacher" / "eval" / "val" / "metrics.json").read_text())
+    frames = {name: row["frames"] for name, row in metrics["conditions"].items()}
+    assert frames["night"] == frames["night-clear"] + frames["night-rain"] > 0
+    assert frames["all"] == frames["night"] + frames["day-clear"] + frames["day-rain"]
+    assert "night-rain" in capsys.readouterr().out
+
+
+def test_same_seed_gives_the_same_weights(runs, world_root, tmp_path):
+    from safetensors.torch import load_file
+
+    assert train.main(arguments("teacher", tmp_path, world_root)) == 0
+    first, second = (load_file(folder / "teacher" / "depth_net" / "model.safetensors") for folder in (runs, tmp_path))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_unknown_key_is_one_line_with_a_suggestion(world_root, tmp_path, capsys):
+    error = one_line_error(capsys, 2, train.main, arguments("teacher", tmp_path, world_root, "SOLVER.BATCHSIZE", "2"))
+    assert "SOLVER.BATCHSIZE" in error
+    assert "SOLVER.BATCH_SIZE" in error
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_missing_data_root_is_named(tmp_path, capsys):
+    error = one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, tmp_path / "nowhere"))
+    assert "nowhere" in error
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_missing_translation_is_named(runs, world_root, tmp_path, capsys):
+    shutil.copytree(runs / "translated", tmp_path / "translated")
+    (removed,) = sorted((tmp_path / "translated" / "night").glob("*.jpg"))[:1]
+    removed.unlink()
+    args = arguments("student", tmp_path, world_root, "MODEL.TEACHER", str(runs / "teacher"))
+    error = one_line_error(capsys, 4, train.main, args)
+    assert f"no translated frame for 'night' of {removed.stem}" in error
+    assert "python tools/translate.py" in error
+    assert not (tmp_path / "student").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_damaged_image_is_named(world_root, tmp_path, capsys, damage):
+    shutil.copytree(world_root, tmp_path / "world")
+    for sweep in (tmp_path / "world" / "sweeps" / "CAM_FRONT").glob("*.jpg"):
+        sweep.write_bytes(sweep.read_bytes()[:200]) if damage == "truncated" else sweep.unlink()
+    error = one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, tmp_path / "world"))
+    assert "sweeps/CAM_FRONT/" in error
+    assert not (tmp_path / "teacher" / "depth_net").exists()
+    assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+def test_student_without_a_trained_teacher_is_told_to_train_one(runs, world_root, tmp_path, capsys):
+    args = arguments("student", runs, world_root, "MODEL.TEACHER", str(tmp_path / "none"), "NAME", "other")
+    error = one_line_error(capsys, 4, train.main, args)
+    assert "no trained model in" in error
+    assert "tools/train.py" in error
+
+
+def test_help_shows_complete_commands(capsys):
+    for tool in (train, translate, evaluate_nuscenes):
+        with pytest.raises(SystemExit):
+            tool.main(["--help"])
+        out = capsys.readouterr().out
+        assert f"python tools/{tool.__name__}.py --cfg configs/" in out
+        assert "KEY VALUE" in out

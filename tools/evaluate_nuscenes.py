@@ -1,0 +1,46 @@
+"""Evaluate a run on nuScenes: `python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/RUN`."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from ude.config import load_config
+from ude.config.command_line import parser, run_tool
+
+EXAMPLE = """examples:
+  python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/student_nuscenes
+  python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/teacher_nuscenes --split test
+Writes metrics.json, per_frame.csv and table.md into RUN/eval/<split> and prints the tables."""
+
+
+def build_parser() -> ArgumentParser:
+    """Options of this tool."""
+    options = parser("Evaluate a depth network against LiDAR, per condition, by the md4all protocol.", EXAMPLE)
+    options.add_argument("--weights", required=True, metavar="RUN", help="run folder of tools/train.py, or hub id")
+    options.add_argument("--split", help="val, test, train or a split file (default: DATA.SPLIT_VAL)")
+    options.add_argument("--output", type=Path, help="where the results go (default: RUN/eval/<split>)")
+    return options
+
+
+def run(args: Namespace) -> int:
+    """Evaluate, write and print."""
+    cfg = load_config(args.cfg, args.overrides)
+    from ude.build.evaluation import device, evaluate_split, predictor, results_extra
+    from ude.evaluation.results import write_results
+
+    split = args.split or cfg.DATA.SPLIT_VAL
+    results = evaluate_split(cfg, predictor(args.weights, device(cfg)), split)
+    folder = args.output or Path(args.weights) / "eval" / Path(split).stem
+    print(write_results(folder, results, extra=results_extra(cfg, weights=args.weights, split=split)))
+    print(f"results: {folder}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_tool(run, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
