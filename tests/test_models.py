@@ -72,6 +72,16 @@ def test_depth_stays_between_its_bounds():
     assert depth.max() <= 50 + 1e-2
 
 
+def test_a_head_answers_to_every_feature():
+    # behind a ReLU, features that switch all hidden units off would share one depth for ever
+    head = depth_net().heads[0]
+    for value in (-3.0, -1.0, 1.0, 3.0):
+        features = torch.full((1, head[0].in_channels, 5, 5), value, requires_grad=True)
+        head[0].weight.data.fill_(0.1)
+        head(features).sum().backward()
+        assert features.grad.abs().min() > 0
+
+
 def test_other_image_sizes_come_back_at_their_size():
     prediction = depth_net("tiny")(torch.rand(1, 3, 75, 131))
     assert prediction.inverse_depths[0].shape == (1, 1, 75, 131)

@@ -153,12 +153,13 @@ def test_missing_translation_is_named(runs, world_root, tmp_path, capsys):
     assert not (tmp_path / "student").exists()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_damaged_image_is_named(world_root, tmp_path, capsys, damage):
+@pytest.mark.parametrize(("damage", "workers"), [("truncated", 0), ("missing", 0), ("missing", 1)])
+def test_damaged_image_is_named(world_root, tmp_path, capsys, damage, workers):
     shutil.copytree(world_root, tmp_path / "world")
     for sweep in (tmp_path / "world" / "sweeps" / "CAM_FRONT").glob("*.jpg"):
         sweep.write_bytes(sweep.read_bytes()[:200]) if damage == "truncated" else sweep.unlink()
-    error = one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, tmp_path / "world"))
+    args = arguments("teacher", tmp_path, tmp_path / "world", "RUN.NUM_WORKERS", str(workers))
+    error = one_line_error(capsys, 4, train.main, args)
     assert "sweeps/CAM_FRONT/" in error
     assert not (tmp_path / "teacher" / "depth_net").exists()
     assert list(tmp_path.rglob(".tmp-*")) == []

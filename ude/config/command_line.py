@@ -48,5 +48,13 @@ def run_tool(main: Callable[[Namespace], int | None], parser: ArgumentParser, ar
     except Exception as error:
         if not hasattr(error, "exit_code"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_message(error)}", file=sys.stderr)
         return error.exit_code
+
+
+def _message(error: Exception) -> str:
+    """The error's own text; torch wraps those of loader processes in a traceback, whose last line holds it."""
+    text = str(error)
+    if not text.startswith("Caught "):
+        return text
+    return text.strip().splitlines()[-1].partition(": ")[2]

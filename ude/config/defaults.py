@@ -30,7 +30,6 @@ _C.DATA.TRANSLATED.PROB = "auto"  # probability of a translated frame; auto = n 
 _C.TRANSLATOR = CfgNode()
 _C.TRANSLATOR.KIND = "simulated"  # simulated | diffusion
 _C.TRANSLATOR.CONDITIONS = ("night", "rain")
-_C.TRANSLATOR.OUTPUT = ""  # folder of the translated frames; "" = OUTPUT_DIR/NAME
 _C.TRANSLATOR.SIZE = (432, 768)  # (height, width) the translator works at [px]; multiples of 8
 _C.TRANSLATOR.BATCH_SIZE = 4
 _C.TRANSLATOR.DEPTH_MODEL = ""  # depth for the control: run folder of a teacher, hub id or folder of a depth model

@@ -14,17 +14,10 @@ _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 # what Pillow's readers raise on damaged files
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
-_ORIENTATION_TAG = 0x0112
-_FIRST_SIDEWAYS_ORIENTATION = 5
 
 
-def read_image(path: str | Path, *, min_size: tuple[int, int] | None = None) -> np.ndarray:
+def read_image(path: str | Path) -> np.ndarray:
     """An image as uint8 RGB (H, W, 3), fully decoded and turned the way its EXIF orientation says.
-
-    Args:
-        path: a file of any format that Pillow reads.
-        min_size: (height, width) that is enough; a JPEG is then decoded, much faster, at the smallest of 1/1, 1/2, 1/4
-            and 1/8 of its size that is at least as large.
 
     Raises:
         MissingFileError: there is no such file.
@@ -35,8 +28,6 @@ def read_image(path: str | Path, *, min_size: tuple[int, int] | None = None) -> 
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "JPEG" and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
                 raise EOFError("its end is missing")  # the decoder would fill in grey
-            if min_size is not None:
-                image.draft("RGB", _draft_size(image, min_size))
             image.load()
             if image.mode.startswith(("I", "F")):
                 raise DataError(f"image {path} has more than 8 bits per channel; convert it to an 8-bit RGB image")
@@ -68,10 +59,3 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
 
 def _reason(error: Exception) -> str:
     return "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
-
-
-def _draft_size(image: Image.Image, min_size: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) to ask of the decoder, before the turn that the EXIF orientation asks for."""
-    height, width = min_size
-    sideways = image.getexif().get(_ORIENTATION_TAG, 1) >= _FIRST_SIDEWAYS_ORIENTATION
-    return (height, width) if sideways else (width, height)

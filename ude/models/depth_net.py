@@ -116,4 +116,5 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
 
 def _head(channels: int) -> nn.Sequential:
     hidden = max(8, channels // 2)
-    return nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 3, padding=1))
+    # ELU: behind a ReLU every pixel whose hidden units are off would share one depth and get no gradient
+    return nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ELU(), nn.Conv2d(hidden, 1, 3, padding=1))
