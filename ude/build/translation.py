@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 
 from ude.config import dump_config
 from ude.files import write_text
+from ude.models import DepthNet
 from ude.models.checkpoint import load_depth_net
 from ude.models.foundation import FoundationDepth
 from ude.translation.conditions import CONDITIONS
@@ -34,8 +35,8 @@ def translator(cfg: CfgNode) -> Translator:
 
     return DiffusionTranslator(
         options.BASE_MODEL,
-        controlnet=options.CONTROL,
-        ip_adapter=options.IP_ADAPTER or None,
+        control=options.CONTROL,
+        ip_adapter=options.IP_ADAPTER,
         ip_adapter_weights=options.IP_ADAPTER_WEIGHTS,
         size=options.SIZE,
         steps=options.STEPS,
@@ -49,13 +50,14 @@ def translator(cfg: CfgNode) -> Translator:
 def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
     """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
     name = cfg.TRANSLATOR.DEPTH_MODEL
-    if not (Path(name) / "depth_net").is_dir():
-        return FoundationDepth(name).to(device(cfg))
-    network = load_depth_net(name).to(device(cfg))
+    network = load_depth_net(name) if (Path(name) / "depth_net").is_dir() else FoundationDepth(name)
+    network = network.to(device(cfg))
 
     @torch.inference_mode()
     def inverse_depth(images: Tensor) -> Tensor:
-        return network(images).inverse_depths[0]
+        prediction = network(images.to(device(cfg)))
+        found = prediction.inverse_depths[0] if isinstance(network, DepthNet) else prediction
+        return found.to(images.device)
 
     return inverse_depth
 
@@ -63,6 +65,7 @@ def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
 def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
     """Translate the training frames into every condition of the config; what is done already stays."""
     options, folder = cfg.TRANSLATOR, run_folder(cfg)
+    references = options.REFERENCES if options.KIND == "diffusion" and options.IP_ADAPTER else None
     upstream = [Path(options.DEPTH_MODEL) / "version.json"]
     summary = translate_frames(
         training_source(cfg),
@@ -74,6 +77,7 @@ def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
         seed=cfg.SEED,
         batch_size=options.BATCH_SIZE,
         config_hash=identity(cfg, _TRANSLATED_FROM, upstream)["config_hash"],
+        references=references,
         progress=progress,
     )
     write_text(folder / "config.yaml", dump_config(cfg))
