@@ -1,0 +1,127 @@
+"""The demo's evaluation and its report.html."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from yacs.config import CfgNode
+
+from ude.build.comparison import baseline_predictors, compare, split_gallery, translation_gallery
+from ude.build.evaluation import device, predictor, results_extra
+from ude.build.frames import evaluation_source
+from ude.build.training import run_folder
+from ude.config import load_config
+from ude.data.translated import TranslatedFrames
+from ude.evaluation.charts import Chart, Curve
+from ude.evaluation.gallery import GalleryRow
+from ude.evaluation.report import Highlight, Report, render_report
+from ude.evaluation.results import Results, write_results
+from ude.evaluation.summary import REPORTED, GapRow, gap_rows, results_table
+from ude.files import read_json, read_jsonl, write_image, write_json, write_text
+
+SPLIT = "test"
+
+
+def write_report(config: Path, overrides: Sequence[str], *, fast: bool) -> str:
+    """Evaluate teacher, student and baselines on the test streets and write report.html, unless it is up to date.
+
+    Args:
+        config: config of the demo's student.
+        overrides: KEY VALUE overrides of the config.
+        fast: the run was cut short; the report says so.
+
+    Returns:
+        What to print: tables of teacher and student, and where the report lies.
+    """
+    cfg = load_config(config, overrides)
+    report, stamp = Path(cfg.OUTPUT_DIR) / "report.html", Path(cfg.OUTPUT_DIR) / "report.json"
+    made_from = {
+        name: read_json(Path(cfg.OUTPUT_DIR) / name / "version.json")["config_hash"] for name in ("teacher", "student")
+    }
+    if report.is_file() and stamp.is_file() and read_json(stamp) == made_from:
+        return f"report: {report} (there already)"
+    runs = {"teacher": Path(cfg.MODEL.TEACHER), "student": run_folder(cfg)}
+    networks = {name: predictor(run, device(cfg)) for name, run in runs.items()}
+    results = compare(cfg, {**baseline_predictors(cfg), **networks}, SPLIT)
+    texts = []
+    for name, run in runs.items():
+        extra = results_extra(cfg, weights=str(run), split=SPLIT)
+        write_results(run / "eval" / SPLIT, results[name], extra=extra)
+        texts.append(f"{name}\n{results[name].table()}\n\n{name}, median-scaled\n{results[name].table('_median')}")
+    gallery = list(
+        split_gallery(cfg, networks, evaluation_source(cfg, SPLIT), conditions=REPORTED, frames=1 if fast else 3)
+    )
+    translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
+    gallery += translation_gallery(cfg, networks, translated, frames=1 if fast else 3)
+    gaps = gap_rows(results["teacher"], results["student"])
+    write_text(report, render_report(_report(cfg, results, gallery, gaps, runs, fast)))
+    write_image(report.with_name("overview.jpg"), _overview(gallery))
+    write_json(stamp, made_from)
+    return "\n\n".join([*texts, f"report: {report}"])
+
+
+def _report(
+    cfg: CfgNode,
+    results: dict[str, Results],
+    gallery: Sequence[GalleryRow],
+    gaps: Sequence[GapRow],
+    runs: dict[str, Path],
+    fast: bool,
+) -> Report:
+    """The report's parts."""
+    versions = results_extra(cfg, weights="", split=SPLIT)["versions"]
+    text = [
+        "A teacher learned depth from day video alone. Its day frames were translated into night and rain by the "
+        "simulated translator (weights-free; the method's own translator is a diffusion model), and a student "
+        "learned the teacher's depth on them with the reliability-guided distillation loss. No network has seen a "
+        "rendered night or rain street; LiDAR was used for measuring only. All numbers are from test streets.",
+        f"Poses of the photometric loss: {cfg.MODEL.POSE} (ego = the data set's ego poses, metric from the start).",
+    ]
+    if fast:
+        text.insert(0, "Smallest form (--fast): a few training steps that show the machinery; the numbers mean little.")
+    return Report(
+        title="ude demo: depth at night and in rain without one night or rain image",
+        text=text,
+        highlights=_highlights(results, gaps),
+        table=results_table(results, conditions=REPORTED),
+        gaps=gaps,
+        gallery=gallery,
+        charts=[_chart(name, run) for name, run in runs.items()],
+        facts={"seed": str(cfg.SEED), **{name: str(value) for name, value in versions.items()}},
+        commands=[f"python tools/demo.py --output {cfg.OUTPUT_DIR} --seed {cfg.SEED}" + (" --fast" if fast else "")],
+    )
+
+
+def _highlights(results: dict[str, Results], gaps: Sequence[GapRow]) -> list[Highlight]:
+    """Night accuracy of teacher and student, and the share of the gap between day and night that is closed."""
+    night = {name: results[name].means["night-clear"] for name in ("teacher", "student")}
+    d1 = {name: means["delta_1"] for name, means in night.items()}
+    cards = []
+    if None not in d1.values():
+        values = f"{100 * d1['teacher']:.1f} → {100 * d1['student']:.1f} %"
+        cards.append(Highlight(values, "d1 at night", "teacher → student, metric"))
+        rmse = f"{night['teacher']['rmse']:.1f} → {night['student']['rmse']:.1f} m"
+        cards.append(Highlight(rmse, "RMSE at night", "teacher → student, metric"))
+    for gap in gaps:
+        if gap.condition == "night-clear" and gap.column.metric == "delta_1" and gap.closed is not None:
+            cards.append(Highlight(f"{100 * gap.closed:.0f} %", "gap closed", "day to night, in d1"))
+    return cards
+
+
+def _overview(gallery: Sequence[GalleryRow]) -> np.ndarray:
+    """One frame per condition, below each other: input, depth of the teacher, depth of the student."""
+    rows = []
+    for condition in REPORTED:
+        panels = {panel.label: panel.image for panel in next(r for r in gallery if r.condition == condition).panels}
+        rows.append(np.concatenate([panels[label] for label in ("input", "teacher depth", "student depth")], axis=1))
+    return np.concatenate(rows)
+
+
+def _chart(name: str, run: Path) -> Chart:
+    """Loss terms of a run over its steps."""
+    rows = read_jsonl(run / "metrics.jsonl")
+    terms = sorted({key for row in rows for key in row if key.startswith("loss/")})
+    curves = [
+        Curve(term.removeprefix("loss/"), [(row["step"], row[term]) for row in rows if term in row]) for term in terms
+    ]
+    return Chart(f"{name}: loss terms", curves)
