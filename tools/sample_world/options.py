@@ -47,10 +47,10 @@ class WorldOptions:
     """
 
     seed: int = 0
-    train_scenes: int = 24
+    train_scenes: int = 60
     val_streets: int = 6
     test_streets: int = 6
-    train_key_frames: int = 10
+    train_key_frames: int = 8
     eval_key_frames: int = 4
     train_interval: float = 0.5
     eval_interval: float = 2.5
