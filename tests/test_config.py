@@ -105,6 +105,15 @@ def test_overrides_win_over_files_and_are_read_as_yaml(write):
     assert (config.NAME, config.LOSS.RELIABILITY) == ("007", "off")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("", ""), ("''", ""), ('""', ""), ("'a b'", "a b"), ("it's", "it's"), ("'", "'"), ("'a' or 'b'", "'a' or 'b'")],
+)
+def test_text_on_the_command_line_may_stand_in_quotes(typed, meant, write):
+    values = dict(load_config(write("SEED: 0"), ["TRANSLATOR.REFERENCES", typed]).TRANSLATOR)
+    assert values["REFERENCES"] == meant
+
+
 def test_numbers_and_words_of_yaml_mean_what_they_say(write):
     config = load_config(
         write("SOLVER: {LR_POSE: 1, LR_ENCODER: 1e-4}\nLOSS: {RELIABILITY: off, SMOOTHNESS: 0}\nNAME: 2024-01-01")
@@ -204,6 +213,10 @@ def test_a_section_without_keys_is_explained(write):
         ("EVAL: {MAX_DEPTH: 0.1}", "EVAL.MAX_DEPTH must be above EVAL.MIN_DEPTH (0.1), got 0.1"),
         ("NAME: a/b", "NAME must be a folder name without / and \\, got 'a/b'"),
         ("NAME: ..", "NAME must be a folder name without / and \\, got '..'"),
+        (
+            "RUN: {PRECISION: bf16-true}",
+            "RUN.PRECISION must be one of 32-true, bf16-mixed, 16-mixed, got 'bf16-true'",
+        ),
         ("MODEL: {POSE: gps}", "MODEL.POSE must be one of learned, ego, got 'gps'"),
     ],
 )

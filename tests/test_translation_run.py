@@ -11,6 +11,8 @@ import torch
 
 from ude.files import DataError, read_image, read_jsonl, sha256, write_image
 from ude.translation import CONDITIONS, seed_of
+from ude.translation.jobs import Frame, job_of
+from ude.translation.references import References
 from ude.translation.run import Summary, objection, translate_frames
 from ude.translation.simulated import SimulatedTranslator
 
@@ -283,10 +285,21 @@ def test_references_are_drawn_by_the_seed_and_noted(tmp_path, references):
         assert torch.allclose(call["references"].mean((1, 2, 3)), torch.tensor(levels).float(), atol=1e-4)
 
 
+def test_prompts_and_references_are_drawn_independently(tmp_path):
+    root = tmp_path / "references"
+    for i in range(len(RAIN.phrases)):
+        write_image(root / "rain" / f"{i}.png", np.full((30, 50, 3), 100 + i, np.uint8))
+    drawn = References(root, ["rain"])
+    frames = [Frame(f"frame-{i}", torch.zeros(3, 8, 8, dtype=torch.uint8), "") for i in range(200)]
+    jobs = [job_of(frame, RAIN, seed=0, references=drawn) for frame in frames]
+    assert len({(job.prompt, job.reference) for job in jobs}) == len(RAIN.phrases) ** 2
+
+
 def test_missing_references_are_named(tmp_path, references):
     (references / "rain").rename(references / "drizzle")
     with pytest.raises(DataError, match=r"there is no folder .*rain; put reference images of 'rain' there"):
         run(tmp_path / "out", references=references)
+    assert not (tmp_path / "out").exists()  # not claimed: the corrected folder gives the run another config_hash
     (references / "rain").mkdir()
     with pytest.raises(DataError, match=r"there is no image in .*rain; put reference images of 'rain' there"):
         run(tmp_path / "out", references=references)

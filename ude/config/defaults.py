@@ -82,7 +82,7 @@ _C.SOLVER.GRAD_CLIP = 0.0  # norm; 0 = off
 _C.RUN = CfgNode()
 _C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | mps
 _C.RUN.DEVICES = 1
-_C.RUN.PRECISION = "32-true"  # Lightning's names, e.g. 16-mixed, bf16-mixed
+_C.RUN.PRECISION = "32-true"  # 32-true | bf16-mixed | 16-mixed
 _C.RUN.NUM_WORKERS = 4  # loader processes per device
 _C.RUN.LOG_EVERY = 50  # [steps]
 _C.RUN.IMAGES_EVERY = 500  # [steps]

@@ -18,7 +18,7 @@ CHOICES = {
     "LOSS.RELIABILITY": ("teacher_better", "as_printed", "off"),
     "SOLVER.SCHEDULE": ("linear", "constant"),
     "RUN.ACCELERATOR": ("auto", "cpu", "gpu", "cuda", "mps"),
-    "RUN.PRECISION": ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"),
+    "RUN.PRECISION": ("32-true", "bf16-mixed", "16-mixed"),
 }
 
 _AT_LEAST_1 = [

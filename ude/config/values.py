@@ -12,6 +12,7 @@ AUTO = "auto"
 AUTO_OR_NUMBER = ("DATA.TRANSLATED.PROB",)
 LISTS = ("DATA.FRAME_OFFSETS", "DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS")
 """Keys with any number of items; the other tuples have as many as their default."""
+QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
 def convert(key: str, value: Any, default: Any) -> Any:
@@ -30,14 +31,14 @@ def convert(key: str, value: Any, default: Any) -> Any:
 
 
 def from_command_line(key: str, text: str, default: Any) -> Any:
-    """The value of an override, read as YAML; where the key takes text, what was typed.
+    """The value of an override, read as YAML; where the key takes text, what was typed, without quotes around it.
 
     Args:
         key: dotted name.
         text: the value as typed.
         default: the key's default; None for an unknown key.
     """
-    if isinstance(default, str) and key not in AUTO_OR_NUMBER:
+    if isinstance(default, str) and key not in AUTO_OR_NUMBER and not QUOTED.fullmatch(text):
         return text
     try:
         return yaml_text.parse(text)

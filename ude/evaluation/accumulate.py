@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-CONDITIONS = ("day-clear", "day-rain", "night-clear", "night-rain")
-"""Conditions of a frame."""
+from ude.data.sample import CONDITIONS
 
 GROUPS = {**{name: (name,) for name in CONDITIONS}, "night": ("night-clear", "night-rain"), "all": CONDITIONS}
 """Rows of a result table: every condition, both nights, all frames."""

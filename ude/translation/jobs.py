@@ -57,7 +57,7 @@ def read_frame(source: FrameSource, index: int, size: tuple[int, int]) -> Frame:
 
 
 def job_of(frame: Frame, condition: Condition, *, seed: int, references: References | None) -> Job:
-    """The job of one frame and condition: its own seed draws the prompt and the reference.
+    """The job of one frame and condition: its own seed draws the prompt and, independently of it, the reference.
 
     Args:
         frame: frame to translate.
@@ -66,7 +66,7 @@ def job_of(frame: Frame, condition: Condition, *, seed: int, references: Referen
         references: where to draw the reference from, or None.
     """
     own_seed = seed_of(seed, frame.frame_id, condition.name)
-    reference = None if references is None else references.draw(condition.name, own_seed)
+    reference = None if references is None else references.draw(condition.name, seed_of("reference", own_seed))
     return Job(frame, condition, own_seed, condition.prompt(own_seed), reference)
 
 

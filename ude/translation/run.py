@@ -77,8 +77,8 @@ def translate_frames(
         KeyboardInterrupt: SIGINT came; the current batch is finished.
         SystemExit: SIGTERM came (143); the current batch is finished.
     """
-    manifest = Manifest(output, config_hash=config_hash)
     drawn = None if references is None else References(references, [condition.name for condition in conditions])
+    manifest = Manifest(output, config_hash=config_hash)  # after what may be refused: it claims the folder
     counts: Counter[str] = Counter()
     total = len(source) * len(conditions)
     with stop_after_batch() as stop_if_asked, tqdm(total=total, unit="image", disable=not progress) as bar:
