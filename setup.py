@@ -33,10 +33,10 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "accelerate>=1.0",
-        "diffusers>=0.35",
+        "diffusers>=0.42",
         "huggingface-hub>=0.34",
-        "kornia>=0.8",
-        "lightning>=2.5",
+        "kornia>=0.9",
+        "lightning>=2.6",
         "numpy>=1.26",
         "nuscenes-devkit>=1.1.11",
         "peft>=0.17",
@@ -50,7 +50,7 @@ setup(
         "torchmetrics>=1.5",
         "torchvision>=0.25",
         "tqdm>=4.66",
-        "transformers>=4.56",
+        "transformers>=5.17",
         "yacs>=0.1.8",
     ],
     extras_require={

@@ -1,7 +1,11 @@
 """The tools on a tiny sample world: each stage alone, chained by run folder, resumed, and refused in one line."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import evaluate_nuscenes
@@ -9,6 +13,9 @@ import pytest
 import torch
 import train
 import translate
+from safetensors.torch import load_file
+
+from ude.engine import TeacherModule
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = [
@@ -99,16 +106,77 @@ def test_second_call_redoes_nothing(runs, world_root, capsys):
     assert [path.name for path in changed if path.suffix in (".jpg", ".safetensors", ".ckpt")] == []
 
 
-def test_an_unfinished_run_continues_from_its_checkpoint(runs, world_root, tmp_path):
-    shutil.copytree(runs / "teacher", tmp_path / "teacher")
-    version = tmp_path / "teacher" / "version.json"
-    version.write_text(json.dumps(json.loads(version.read_text()) | {"finished": False}))
-    before = torch.load(tmp_path / "teacher" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert before["global_step"] == 3
-    assert train.main([*arguments("teacher", tmp_path, world_root), "--resume"]) == 0
-    after = torch.load(tmp_path / "teacher" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert after["global_step"] == 3
-    assert all(torch.equal(value, after["state_dict"][name]) for name, value in before["state_dict"].items())
+def interrupted(monkeypatch, step, action):
+    """Make a teacher do something at the beginning of a step."""
+    original = TeacherModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == step:
+            action()
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TeacherModule, "training_step", training_step)
+
+
+def weights(run):
+    return load_file(run / "depth_net" / "model.safetensors")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_behind_a_step_and_resumes_bit_for_bit(world_root, tmp_path, number):
+    steps = ("RUN.MAX_STEPS", "7")  # 8 frames in batches of 2: interrupted in the middle of the second epoch
+    assert train.main(arguments("teacher", tmp_path / "whole", world_root, *steps)) == 0
+    args = arguments("teacher", tmp_path / "cut", world_root, *steps)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupted(patch, 4, lambda: os.kill(os.getpid(), number))
+        if number == signal.SIGINT:
+            assert train.main(args) == 130
+        else:
+            with pytest.raises(SystemExit) as stop:
+                train.main(args)
+            assert stop.value.code == 143
+    stored = torch.load(tmp_path / "cut" / "teacher" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["global_step"] == 5
+    assert train.main([*args, "--resume"]) == 0
+    whole, cut = weights(tmp_path / "whole" / "teacher"), weights(tmp_path / "cut" / "teacher")
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(world_root, tmp_path, caplog):
+    args = arguments("teacher", tmp_path, world_root, "RUN.MAX_STEPS", "6", "RUN.CHECKPOINT_EVERY", "2")
+
+    def fail():
+        raise RuntimeError("power cut")
+
+    with pytest.MonkeyPatch.context() as patch:
+        interrupted(patch, 5, fail)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train.main(args)
+    last = tmp_path / "teacher" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    assert train.main([*args, "--resume"]) == 0
+    assert "trying the one before" in caplog.text
+    assert train.main([*arguments("teacher", tmp_path / "whole", world_root, *args[-4:])]) == 0
+    whole, resumed = weights(tmp_path / "whole" / "teacher"), weights(tmp_path / "teacher")
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_a_run_that_never_began_leaves_its_name_free(world_root, tmp_path, capsys):
+    assert train.main(arguments("teacher", tmp_path, tmp_path / "nowhere")) == 4
+    assert train.main(arguments("teacher", tmp_path, world_root)) == 0
+    other = arguments("teacher", tmp_path, world_root, "LOSS.SMOOTHNESS", "0.5")
+    assert "another configuration" in one_line_error(capsys, 4, train.main, other)
+    assert "add --resume" in one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, world_root))
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(world_root, tmp_path):
+    options = ("RUN.DEVICES", "2", "RUN.ACCELERATOR", "cpu")
+    command = [sys.executable, str(CONFIGS.parent / "tools" / "train.py")]
+    command += arguments("teacher", tmp_path, world_root, *options)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert json.loads((tmp_path / "teacher" / "version.json").read_text())["steps"] == 3
 
 
 def test_evaluation_writes_tables_per_condition(runs, world_root, capsys):
@@ -122,10 +190,8 @@ def test_evaluation_writes_tables_per_condition(runs, world_root, capsys):
 
 
 def test_same_seed_gives_the_same_weights(runs, world_root, tmp_path):
-    from safetensors.torch import load_file
-
     assert train.main(arguments("teacher", tmp_path, world_root)) == 0
-    first, second = (load_file(folder / "teacher" / "depth_net" / "model.safetensors") for folder in (runs, tmp_path))
+    first, second = weights(runs / "teacher"), weights(tmp_path / "teacher")
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
@@ -136,10 +202,57 @@ def test_unknown_key_is_one_line_with_a_suggestion(world_root, tmp_path, capsys)
     assert not (tmp_path / "teacher").exists()
 
 
-def test_missing_data_root_is_named(tmp_path, capsys):
-    error = one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, tmp_path / "nowhere"))
-    assert "nowhere" in error
-    assert not (tmp_path / "teacher").exists()
+@pytest.mark.parametrize("tool", ["train", "translate", "evaluate"])
+def test_missing_data_root_is_named(runs, tmp_path, capsys, tool):
+    nowhere = tmp_path / "nowhere"
+    main, args = {
+        "train": (train.main, arguments("teacher", tmp_path, nowhere)),
+        "translate": (
+            translate.main,
+            arguments("translate", tmp_path, nowhere, "TRANSLATOR.DEPTH_MODEL", str(runs / "teacher")),
+        ),
+        "evaluate": (
+            evaluate_nuscenes.main,
+            ["--cfg", str(CONFIGS / "demo.yaml"), "--weights", str(runs / "teacher"), "DATA.ROOT", str(nowhere)],
+        ),
+    }[tool]
+    assert "nowhere" in one_line_error(capsys, 4, main, args)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (("TRANSLATOR.CONDITIONS", "[nigth]"), ("TRANSLATOR.CONDITIONS", "night, rain, snow, fog", "nigth")),
+        (("TRANSLATOR.DEPTH_MODEL", "''"), ("TRANSLATOR.DEPTH_MODEL", "teacher's run folder")),
+    ],
+)
+def test_translator_settings_without_a_meaning_are_named(runs, world_root, capsys, override, words):
+    error = one_line_error(capsys, 2, translate.main, arguments("translate", runs, world_root, *override))
+    assert all(word in error for word in words)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (("MODEL.DEPTH.MAX", "40.0"), ("max_depth is 40.0 but 80.0", "MODEL.INIT_FROM_TEACHER")),
+        (("MODEL.POSE", "learned"), ("which has none", "MODEL.POSE ego")),
+    ],
+)
+def test_a_student_that_does_not_fit_its_teacher_is_told_why(runs, world_root, capsys, override, words):
+    args = arguments("student", runs, world_root, "NAME", "misfit", *override)
+    error = one_line_error(capsys, 2, train.main, args)
+    assert all(word in error for word in words)
+    assert not (runs / "misfit").exists()
+
+
+def test_new_translations_make_a_new_student(runs, world_root, tmp_path, capsys):
+    output = tmp_path / "copy"
+    shutil.copytree(runs, output)
+    manifest = output / "translated" / "translation.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"config_hash": "another"}))
+    args = [*arguments("student", runs, world_root), "DATA.TRANSLATED.ROOT", str(output / "translated")]
+    assert "another configuration" in one_line_error(capsys, 4, train.main, [*args, "--resume"])
 
 
 def test_missing_translation_is_named(runs, world_root, tmp_path, capsys):

@@ -119,7 +119,7 @@ def _overview(gallery: Sequence[GalleryRow]) -> np.ndarray:
 
 def _chart(name: str, run: Path) -> Chart:
     """Loss terms of a run over its steps."""
-    rows = read_jsonl(run / "metrics.jsonl")
+    rows = list({row["step"]: row for row in read_jsonl(run / "metrics.jsonl")}.values())  # a resumed run repeats some
     terms = sorted({key for row in rows for key in row if key.startswith("loss/")})
     curves = [
         Curve(term.removeprefix("loss/"), [(row["step"], row[term]) for row in rows if term in row]) for term in terms

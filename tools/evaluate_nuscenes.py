@@ -19,7 +19,7 @@ def build_parser() -> ArgumentParser:
     options = parser("Evaluate a depth network against LiDAR, per condition, by the md4all protocol.", EXAMPLE)
     options.add_argument("--weights", required=True, metavar="RUN", help="run folder of tools/train.py, or hub id")
     options.add_argument("--split", help="val, test, train or a split file (default: DATA.SPLIT_VAL)")
-    options.add_argument("--output", type=Path, help="where the results go (default: RUN/eval/<split>)")
+    options.add_argument("--output", type=Path, help="where the results go (default: eval/<split> in the run)")
     return options
 
 
@@ -31,7 +31,10 @@ def run(args: Namespace) -> int:
 
     split = args.split or cfg.DATA.SPLIT_VAL
     results = evaluate_split(cfg, predictor(args.weights, device(cfg)), split)
-    folder = args.output or Path(args.weights) / "eval" / Path(split).stem
+    run = Path(args.weights)
+    if not run.is_dir():  # a hub id
+        run = Path(cfg.OUTPUT_DIR) / args.weights.replace("/", "--")
+    folder = args.output or run / "eval" / Path(split).stem
     print(write_results(folder, results, extra=results_extra(cfg, weights=args.weights, split=split)))
     print(f"results: {folder}")
     return 0

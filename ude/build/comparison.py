@@ -39,9 +39,13 @@ def split_gallery(
     for condition in conditions:
         members = [index for index in range(len(source)) if source.condition(index) == condition]
         for index in _spread(members, frames):
-            image, depths = source.image(index), _depths(cfg, predictors, source.image(index))
+            image = source.image(index)
             yield gallery_row(
-                source.frame_id(index), condition, image, depths=depths, lidar_depth=source.lidar_depth(index)
+                source.frame_id(index),
+                condition,
+                image,
+                depths=_depths(cfg, predictors, image),
+                lidar_depth=source.lidar_depth(index),
             )
 
 

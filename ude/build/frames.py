@@ -1,27 +1,26 @@
 """Frames of the config: sources, training batches, evaluation batches."""
 
-from pathlib import Path
-
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
-from ude.data.nuscenes import NuScenesFrames
+from ude.data.nuscenes import NuScenesFrames, is_official_split
 from ude.data.transforms import DeviceTransform
 from ude.data.translated import TranslatedFrames
 from ude.engine import TrainingData
 
 DAY = ("day-clear",)
+SOURCES = {"nuscenes": NuScenesFrames}
 
 
 def training_source(cfg: CfgNode) -> NuScenesFrames:
     """Day frames with their neighbours, fast enough to show parallax."""
     split = cfg.DATA.SPLIT_TRAIN
-    return NuScenesFrames(
+    return SOURCES[cfg.DATA.SOURCE](
         cfg.DATA.ROOT,
         version=cfg.DATA.VERSION,
         split=split,
-        conditions=None if Path(split).suffix else DAY,  # a file names its own conditions
+        conditions=DAY if is_official_split(split) else None,  # a file names its own conditions
         offsets=cfg.DATA.FRAME_OFFSETS,
         min_speed=cfg.DATA.MIN_SPEED,
     )
@@ -29,7 +28,7 @@ def training_source(cfg: CfgNode) -> NuScenesFrames:
 
 def evaluation_source(cfg: CfgNode, split: str) -> NuScenesFrames:
     """All key frames of a split, in all conditions."""
-    return NuScenesFrames(cfg.DATA.ROOT, version=cfg.DATA.VERSION, split=split)
+    return SOURCES[cfg.DATA.SOURCE](cfg.DATA.ROOT, version=cfg.DATA.VERSION, split=split)
 
 
 def evaluation_loader(cfg: CfgNode, source: NuScenesFrames) -> DataLoader:

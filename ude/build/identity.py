@@ -1,5 +1,6 @@
 """What a result was made from."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,6 @@ def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> d
         "name": cfg.NAME,
         "stage": cfg.STAGE,
         "seed": cfg.SEED,
-        "config_hash": "-".join(part[:16] for part in hashes),
+        "config_hash": hashlib.sha256("-".join(hashes).encode()).hexdigest()[:32],
         "versions": provenance(),
     }

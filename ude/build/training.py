@@ -16,7 +16,11 @@ from ude.models.semantic import DinoFeatures
 from .frames import training_data
 from .identity import identity
 
-_LEARNED_FROM = ("STAGE", "SEED", "DATA", "MODEL", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS")
+_DATA = ("SOURCE", "ROOT", "VERSION", "SPLIT_TRAIN", "MIN_SPEED", "SIZE", "FRAME_OFFSETS", "COLOR_JITTER", "FLIP_PROB")
+_LEARNED_FROM = (
+    *("STAGE", "SEED", "MODEL", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
+    *(f"DATA.{key}" for key in (*_DATA, "NOISE_PROB", "TRANSLATED")),
+)
 
 
 def run_folder(cfg: CfgNode) -> Path:
@@ -26,16 +30,8 @@ def run_folder(cfg: CfgNode) -> Path:
 
 def depth_net(cfg: CfgNode) -> DepthNet:
     """A fresh depth network, its encoder pretrained where the config says so."""
-    depth = cfg.MODEL.DEPTH
-    network = DepthNet(
-        backbone=depth.BACKBONE,
-        num_scales=depth.NUM_SCALES,
-        min_depth=depth.MIN,
-        max_depth=depth.MAX,
-        input_height=depth.INPUT_SIZE[0],
-        input_width=depth.INPUT_SIZE[1],
-    )
-    if depth.PRETRAINED:
+    network = DepthNet(**_depth_arguments(cfg))
+    if cfg.MODEL.DEPTH.PRETRAINED:
         load_pretrained_encoder(network)
     return network
 
@@ -77,6 +73,18 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
     return True
 
 
+def _depth_arguments(cfg: CfgNode) -> dict[str, Any]:
+    depth = cfg.MODEL.DEPTH
+    return {
+        "backbone": depth.BACKBONE,
+        "num_scales": depth.NUM_SCALES,
+        "min_depth": depth.MIN,
+        "max_depth": depth.MAX,
+        "input_height": depth.INPUT_SIZE[0],
+        "input_width": depth.INPUT_SIZE[1],
+    }
+
+
 def _run_options(cfg: CfgNode) -> RunOptions:
     run = cfg.RUN
     return RunOptions(
@@ -106,7 +114,7 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
     run, loss = Path(cfg.MODEL.TEACHER), cfg.LOSS
     teacher = load_depth_net(run)
     learned_pose = cfg.MODEL.POSE == "learned" and loss.RELIABILITY != "off"
-    student = load_depth_net(run) if cfg.MODEL.INIT_FROM_TEACHER else depth_net(cfg)
+    student = _copy_of_teacher(cfg) if cfg.MODEL.INIT_FROM_TEACHER else depth_net(cfg)
     semantic = None
     if loss.SEMANTIC and cfg.MODEL.SEMANTIC != "teacher":
         semantic = DinoFeatures(cfg.MODEL.SEMANTIC)
@@ -118,10 +126,32 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
     return StudentModule(
         student.train(),
         teacher=teacher,
-        teacher_pose=load_model(PoseNet, run / "pose_net") if learned_pose else None,
+        teacher_pose=_teacher_pose(run) if learned_pose else None,
         semantic_encoder=semantic,
         weights=StudentWeights(
             loss.DISTILLATION, loss.SEMANTIC, loss.SEMANTIC_MARGIN, loss.RELIABILITY, loss.SSIM_WEIGHT
         ),
         **shared,
     )
+
+
+def _copy_of_teacher(cfg: CfgNode) -> DepthNet:
+    """The teacher's network as the student's start; the config must describe the same one."""
+    network, wanted = load_depth_net(cfg.MODEL.TEACHER), _depth_arguments(cfg)
+    for key, value in network.arguments.items():
+        if value != wanted[key]:
+            raise ConfigError(
+                f"MODEL.DEPTH: {key} is {wanted[key]} but {value} in {cfg.MODEL.TEACHER}, which the student starts "
+                "from; make them equal, or set MODEL.INIT_FROM_TEACHER False"
+            )
+    return network
+
+
+def _teacher_pose(run: Path) -> PoseNet:
+    """The teacher's pose network."""
+    if not (run / "pose_net").is_dir():
+        raise ConfigError(
+            f"MODEL.POSE learned needs the pose network of {run}, which has none; set MODEL.POSE ego as for the "
+            "teacher, or LOSS.RELIABILITY off"
+        )
+    return load_model(PoseNet, run / "pose_net")

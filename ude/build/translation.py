@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
-from ude.config import dump_config
-from ude.files import write_text
+from ude.config import ConfigError, dump_config
+from ude.files import write_json, write_text
 from ude.models import DepthNet
 from ude.models.checkpoint import load_depth_net
 from ude.models.foundation import FoundationDepth
-from ude.translation.conditions import CONDITIONS
+from ude.translation.conditions import CONDITIONS, Condition
 from ude.translation.run import Summary, translate_frames
 from ude.translation.translator import Translator
 
@@ -21,7 +21,11 @@ from .frames import training_source
 from .identity import identity
 from .training import run_folder
 
-_TRANSLATED_FROM = ("SEED", "DATA.SOURCE", "TRANSLATOR")
+_SIMULATED = ("KIND", "SIZE", "DEPTH_MODEL")
+_DIFFUSION = (
+    *("BASE_MODEL", "CONTROL", "CONTROL_SCALE", "IP_ADAPTER", "IP_ADAPTER_WEIGHTS", "IP_ADAPTER_SCALE"),
+    *("REFERENCES", "STEPS", "GUIDANCE_SCALE"),
+)
 
 
 def translator(cfg: CfgNode) -> Translator:
@@ -50,6 +54,8 @@ def translator(cfg: CfgNode) -> Translator:
 def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
     """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
     name = cfg.TRANSLATOR.DEPTH_MODEL
+    if not name:
+        raise ConfigError("TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder, or a depth model's hub id")
     network = load_depth_net(name) if (Path(name) / "depth_net").is_dir() else FoundationDepth(name)
     network = network.to(device(cfg))
 
@@ -65,20 +71,34 @@ def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
 def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
     """Translate the training frames into every condition of the config; what is done already stays."""
     options, folder = cfg.TRANSLATOR, run_folder(cfg)
+    conditions = [_condition(name) for name in options.CONDITIONS]
     references = options.REFERENCES if options.KIND == "diffusion" and options.IP_ADAPTER else None
-    upstream = [Path(options.DEPTH_MODEL) / "version.json"]
+    made_from = identity(cfg, _translated_from(options.KIND), [Path(options.DEPTH_MODEL) / "version.json"])
     summary = translate_frames(
         training_source(cfg),
         translator(cfg),
-        conditions=[CONDITIONS[name] for name in options.CONDITIONS],
+        conditions=conditions,
         output=folder,
         size=options.SIZE,
         depth=control_depth(cfg),
         seed=cfg.SEED,
         batch_size=options.BATCH_SIZE,
-        config_hash=identity(cfg, _TRANSLATED_FROM, upstream)["config_hash"],
+        config_hash=made_from["config_hash"],
         references=references,
         progress=progress,
     )
     write_text(folder / "config.yaml", dump_config(cfg))
+    write_json(folder / "version.json", made_from)
     return summary
+
+
+def _translated_from(kind: str) -> tuple[str, ...]:
+    """The keys that change a translated image; the batch size and the list of conditions do not."""
+    keys = _SIMULATED if kind == "simulated" else _SIMULATED + _DIFFUSION
+    return ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
+
+
+def _condition(name: str) -> Condition:
+    if name not in CONDITIONS:
+        raise ConfigError(f"TRANSLATOR.CONDITIONS must be among {', '.join(CONDITIONS)}, got {name}")
+    return CONDITIONS[name]

@@ -85,7 +85,7 @@ _C.RUN.DEVICES = 1
 _C.RUN.PRECISION = "32-true"  # 32-true | bf16-mixed | 16-mixed
 _C.RUN.NUM_WORKERS = 4  # loader processes per device
 _C.RUN.LOG_EVERY = 50  # [steps]
-_C.RUN.IMAGES_EVERY = 500  # [steps]
+_C.RUN.IMAGES_EVERY = 500  # [steps] between image grids; 0 writes none
 _C.RUN.MAX_STEPS = -1  # [steps]; -1 = by SOLVER.EPOCHS
 _C.RUN.CHECKPOINT_EVERY = 500  # [steps]
 

@@ -28,7 +28,6 @@ _AT_LEAST_1 = [
     "SOLVER.BATCH_SIZE",
     "RUN.DEVICES",
     "RUN.LOG_EVERY",
-    "RUN.IMAGES_EVERY",
     "RUN.CHECKPOINT_EVERY",
     "EVAL.BATCH_SIZE",
 ]
@@ -49,6 +48,7 @@ _AT_LEAST_0 = [
     "SOLVER.WARMUP",
     "SOLVER.GRAD_CLIP",
     "RUN.NUM_WORKERS",
+    "RUN.IMAGES_EVERY",
 ]
 _FOLDER_NAME = re.compile(r"(?!\.{1,2}$)[^/\\\x00]+")
 _WORD = re.compile(r"[a-z0-9_-]+")

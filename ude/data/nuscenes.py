@@ -10,9 +10,11 @@ from ude.files import DataError, safe_path
 
 from .images import read_rgb
 from .lidar import project_lidar, read_points
-from .nuscenes_index import frame_records, select_key_frames
+from .nuscenes_index import frame_records, is_official_split, select_key_frames
 from .nuscenes_tables import broken_links_named, load_tables
 from .sample import CONDITIONS
+
+__all__ = ["NuScenesFrames", "is_official_split"]
 
 logger = logging.getLogger(__name__)
 

@@ -51,14 +51,20 @@ class FrameRecord:
     T_camera_lidar: np.ndarray
 
 
+def is_official_split(split: str) -> bool:
+    """Whether a split is one of nuScenes' own, such as ``train``; anything else is a file."""
+    from nuscenes.utils.splits import create_splits_scenes
+
+    return split in create_splits_scenes()
+
+
 def select_key_frames(tables: "NuScenes", split: str, conditions: Sequence[str]) -> list[KeyFrame]:
     """The key frames of a split in the given conditions."""
     from nuscenes.utils.splits import create_splits_scenes
 
     frames = key_frames(tables)
-    official = create_splits_scenes()
-    if split in official:
-        scenes = set(official[split])
+    if is_official_split(split):
+        scenes = set(create_splits_scenes()[split])
         chosen = [frame for frame in frames if frame.scene in scenes]
     else:
         by_id = {frame.frame_id: frame for frame in frames}

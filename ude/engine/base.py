@@ -12,6 +12,12 @@ from ude.models import DepthNet, DepthPrediction, PoseNet
 from .images import log_images
 
 
+class NonFiniteLossError(FloatingPointError):
+    """A loss term became NaN or infinite; the message names the step, the terms and the frames."""
+
+    exit_code = 5
+
+
 @dataclass(frozen=True)
 class Solver:
     """Optimiser settings: AdamW with a warm-up, then a constant or linearly falling learning rate.
@@ -72,13 +78,13 @@ class DepthModule(L.LightningModule):
         """One step: sum of the loss terms.
 
         Raises:
-            FloatingPointError: when a term is not finite; names the step, the terms and the frames.
+            NonFiniteLossError: when a term is not finite.
         """
         terms, maps = self.losses(batch)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             values = ", ".join(f"{name} {term.item():.4g}" for name, term in terms.items())
-            raise FloatingPointError(
+            raise NonFiniteLossError(
                 f"loss is not finite at step {self.global_step} ({values}); frames: {', '.join(batch['frame_id'])}"
             )
         self._log_terms(terms | {"total": total}, maps, batch_size=len(batch["frame_id"]))

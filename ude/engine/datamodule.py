@@ -24,6 +24,7 @@ class EpochSampler(Sampler[int]):
         self.length = length
         self.seed = seed
         self.epoch = 0
+        self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this."""
@@ -34,7 +35,9 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.length, generator=generator).tolist())
+        order = torch.randperm(self.length, generator=generator).tolist()
+        skipped, self.skip = self.skip, 0  # frames of a resumed epoch that the interrupted run has seen
+        return iter(order[skipped:])
 
 
 class TrainingData(L.LightningDataModule):
@@ -69,7 +72,24 @@ class TrainingData(L.LightningDataModule):
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
         self.frames.set_epoch(epoch)
         self.sampler.set_epoch(epoch)
-        return DataLoader(self.frames, sampler=self.sampler, collate_fn=collate, drop_last=True, **self.options)
+        return DataLoader(
+            self.frames,
+            sampler=self.sampler,
+            collate_fn=collate,
+            drop_last=True,
+            persistent_workers=self.options["num_workers"] > 0,
+            pin_memory=torch.cuda.is_available(),
+            **self.options,
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch are done; Lightning stores it in checkpoints."""
+        return {"batches": self.trainer.fit_loop.epoch_loop.batch_progress.current.ready}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Begin the resumed epoch behind the batches that were done."""
+        per_epoch = len(self.frames) // self.options["batch_size"]
+        self.sampler.skip = state_dict["batches"] % per_epoch * self.options["batch_size"]
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Augment the batch on its device."""

@@ -1,5 +1,7 @@
-"""Lightning callbacks: one progress bar over all steps, and the epoch for the frames' draws."""
+"""Lightning callbacks: one progress bar over all steps, the epoch for the frames' draws, stopping between steps."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -52,3 +54,26 @@ class EpochSeeds(Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the epoch."""
         self.frames.set_epoch(trainer.current_epoch)
+
+
+class StopBetweenSteps(Callback):
+    """Ends an interrupted run behind a whole step, with a checkpoint.
+
+    Args:
+        stop_if_asked: raises what a signal asked for.
+        checkpoint: file to write before stopping.
+    """
+
+    def __init__(self, stop_if_asked: Callable[[], None], checkpoint: Path) -> None:
+        self.stop_if_asked = stop_if_asked
+        self.checkpoint = checkpoint
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save and stop when a signal came."""
+        try:
+            self.stop_if_asked()
+        except BaseException:
+            trainer.save_checkpoint(self.checkpoint)
+            raise

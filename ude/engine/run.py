@@ -1,6 +1,7 @@
 """One training run in one folder: start, resume, finish."""
 
 import logging
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,18 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ude.files import DataError, clean_temporary, read_json, write_json, write_text
+from ude.files import DataError, clean_temporary, read_json, stop_after_batch, write_json, write_text
 from ude.models import save_model
 
 from .base import DepthModule
 from .datamodule import TrainingData
-from .progress import EpochSeeds, StepProgress
-from .records import AtomicCheckpointIO, JsonLinesLogger
+from .progress import EpochSeeds, StepProgress, StopBetweenSteps
+from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, usable_checkpoint
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is executed; nothing here changes what is learned, apart from its length.
+    """How a run is executed.
 
     Attributes:
         accelerator: Lightning's accelerator name.
@@ -47,6 +48,8 @@ class RunOptions:
 def has_work(folder: Path, config_hash: str, *, resume: bool) -> bool:
     """Whether a run has something to train in its folder: False when it is finished there.
 
+    A folder without checkpoints holds nothing that could be lost, and is used whatever it was meant for.
+
     Args:
         folder: run folder.
         config_hash: what the run is.
@@ -56,15 +59,23 @@ def has_work(folder: Path, config_hash: str, *, resume: bool) -> bool:
         DataError: when the folder holds another run, or this one and ``resume`` is false.
     """
     version = folder / "version.json"
-    if not version.is_file():
+    stored = read_json(version) if version.is_file() else {}
+    same = stored.get("config_hash") == config_hash
+    if not first_process():
+        return not (same and stored.get("finished"))
+    if not stored.get("finished") and not (folder / "checkpoints" / LAST).is_file():
         return True
-    stored = read_json(version)
-    if stored.get("config_hash") != config_hash:
+    if not same:
         raise DataError(f"{folder} holds a run with another configuration; choose another NAME or remove the folder")
     if not resume:
         raise DataError(f"{folder} already holds this run; add --resume to continue it, or choose another NAME")
     clean_temporary(folder)
     return not stored.get("finished")
+
+
+def first_process() -> bool:
+    """Whether this process is the one of a distributed run that writes."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 def fit(
@@ -85,15 +96,22 @@ def fit(
         options: how to execute the run.
         config_text: resolved config, written beside the results.
         identity: what the run is, with a ``config_hash``; stored in ``version.json``.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came; the step is finished and its checkpoint written.
+        SystemExit: SIGTERM came (143); likewise.
     """
-    write_text(folder / "config.yaml", config_text)
-    write_json(folder / "version.json", identity | {"finished": False})
-    last = folder / "checkpoints" / "last.ckpt"
-    trainer = _trainer(data, folder, options)
-    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    trainer.save_checkpoint(last)
+    checkpoint = usable_checkpoint(folder / "checkpoints")
+    if first_process():
+        write_text(folder / "config.yaml", config_text)
+        write_json(folder / "version.json", identity | {"finished": False})
+        if checkpoint is None:
+            write_text(folder / "metrics.jsonl", "")
+    with stop_after_batch() as stop_if_asked:
+        trainer = _trainer(data, folder, options)
+        trainer.callbacks.insert(0, StopBetweenSteps(stop_if_asked, folder / "checkpoints" / LAST))
+        _run(trainer, module, data, checkpoint)
+    trainer.save_checkpoint(folder / "checkpoints" / LAST)
     if trainer.is_global_zero:
         save_model(module.depth_net, folder / "depth_net")
         if module.pose_net is not None:
@@ -101,14 +119,25 @@ def fit(
         write_json(folder / "version.json", identity | {"finished": True, "steps": trainer.global_step})
 
 
+def _run(trainer: L.Trainer, module: DepthModule, data: TrainingData, checkpoint: Path | None) -> None:
+    """Train; Lightning turns Ctrl-C into SystemExit(1), here it stays KeyboardInterrupt."""
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    except SystemExit as stop:
+        if stop.code == 1:
+            raise KeyboardInterrupt from stop
+        raise
+
+
 def _trainer(data: TrainingData, folder: Path, options: RunOptions) -> L.Trainer:
     """Lightning's trainer, writing into the run folder only."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    for known in ("does not have many workers", "exists and is not empty", "dataloader is not resumable"):
+        warnings.filterwarnings("ignore", message=f".*{known}")  # the sampler is: see TrainingData.state_dict
     warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
     checkpoints = ModelCheckpoint(
         dirpath=folder / "checkpoints",
-        filename="last",
+        filename=Path(LAST).stem,
         every_n_train_steps=options.checkpoint_every,
         save_on_train_epoch_end=False,
         enable_version_counter=False,

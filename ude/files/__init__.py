@@ -5,6 +5,7 @@ from .checkpoints import load_checkpoint, load_weights, save_checkpoint, save_we
 from .checksums import sha256
 from .errors import DataError, DiskFullError, MissingFileError
 from .images import read_image, write_image
+from .interrupt import stop_after_batch
 from .paths import safe_path
 from .records import append_jsonl, read_json, read_jsonl, write_json
 
@@ -24,6 +25,7 @@ __all__ = [
     "save_checkpoint",
     "save_weights",
     "sha256",
+    "stop_after_batch",
     "write_bytes",
     "write_image",
     "write_json",

@@ -29,13 +29,14 @@ def save_model(model: nn.Module, folder: Path) -> None:
     write_text(folder / "README.md", _CARD.format(name=type(model).__name__))
 
 
-def load_model(model_class: type[Model], folder: Path) -> Model:
+def load_model(model_class: type[Model], folder: str | Path) -> Model:
     """A model from a folder that :func:`save_model` wrote, in evaluation mode.
 
     Raises:
         MissingFileError: when the folder has no model.
         DataError: when the weights do not fit the class or are damaged.
     """
+    folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise MissingFileError(f"no trained model in {folder}; run: python tools/train.py --cfg ... first")
     model = model_class(**read_json(folder / "config.json"))
@@ -55,11 +56,12 @@ def load_depth_net(run: str | Path) -> DepthNet:
     """The depth network of a run folder, of its ``depth_net`` folder, or of a hub id.
 
     Raises:
-        MissingFileError: when the folder holds none and the hub cannot be reached.
+        MissingFileError: when the folder holds none.
+        DataError: when there is no such folder, and no such model that can be loaded from the hub.
     """
     folder = Path(run)
-    if not folder.is_dir() and str(run).count("/") == 1 and not str(run).startswith((".", "outputs/")):
-        return from_hub(DepthNet, str(run))
+    if not folder.is_dir() and str(run).count("/") == 1:
+        return from_hub(DepthNet, str(run), strict=True).eval()
     return load_model(DepthNet, folder if (folder / "config.json").is_file() else folder / "depth_net")
 
 
@@ -107,5 +109,6 @@ def from_hub(model_class: type[Model], name: str, **kwargs: object) -> Model:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"{name} cannot be loaded ({reason}); name a local folder, or download it first: hf download {name}"
+            f"{name} cannot be loaded: it is no folder here, and the hub gave: {reason}; name a local folder, or "
+            f"download it first: hf download {name}"
         ) from error

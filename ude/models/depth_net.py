@@ -99,6 +99,17 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         return DepthPrediction(inverse_depths, features)
 
     @property
+    def arguments(self) -> dict[str, str | int | float]:
+        """The constructor's arguments."""
+        return {
+            "backbone": self.backbone,
+            "num_scales": len(self.heads),
+            **self.range,
+            "input_height": self.input_size[0],
+            "input_width": self.input_size[1],
+        }
+
+    @property
     def feature_channels(self) -> int:
         """Channels of the encoder features."""
         return self.trunk.feature_channels

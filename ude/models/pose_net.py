@@ -67,7 +67,9 @@ class PoseNet(nn.Module, PyTorchModelHubMixin):
             if offset > 0:
                 poses.append(self(target, frames[:, index]))
             else:
-                poses.append(inverse_transformation(self(frames[:, index], target)))
+                T_target_source = self(frames[:, index], target)
+                with torch.autocast(frames.device.type, enabled=False):  # half precision would cost 4 decimals
+                    poses.append(inverse_transformation(T_target_source))
         return torch.stack(poses, 1)
 
     def load_imagenet(self) -> None:

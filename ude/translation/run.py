@@ -11,10 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ude.data.sample import FrameSource
-from ude.files import write_image
+from ude.files import stop_after_batch, write_image
 
 from .conditions import Condition
-from .interrupt import stop_after_batch
 from .jobs import Job, job_of, network_inputs, read_frame, translate_batch
 from .manifest import Manifest
 from .references import References
