@@ -5,10 +5,17 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from nuscenes import NuScenes
+
+    from ude.data.nuscenes import NuScenesFrames
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,3 +56,33 @@ def world_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_nuscenes(root, options, progress=False)
     return root
+
+
+@pytest.fixture(scope="session")
+def devkit(world_root: Path) -> "NuScenes":
+    """The unmodified devkit on the tiny world."""
+    from nuscenes import NuScenes
+
+    return NuScenes("v1.0-trainval", str(world_root), verbose=False)
+
+
+@pytest.fixture(scope="session")
+def train(world_root: Path) -> "NuScenesFrames":
+    """Training frames of the tiny world with both neighbours."""
+    from ude.data.nuscenes import NuScenesFrames
+
+    return NuScenesFrames(world_root, split="train", offsets=(-1, 1))
+
+
+@pytest.fixture(scope="session")
+def val(world_root: Path) -> "NuScenesFrames":
+    """Validation frames of the tiny world."""
+    from ude.data.nuscenes import NuScenesFrames
+
+    return NuScenesFrames(world_root, split="val")
+
+
+@pytest.fixture
+def broken_root(world_root: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny world to damage."""
+    return Path(shutil.copytree(world_root, tmp_path / "world"))

@@ -10,24 +10,9 @@ from nuscenes import NuScenes, NuScenesExplorer
 from nuscenes.utils.splits import create_splits_scenes
 from PIL import Image
 from pyquaternion import Quaternion
-from world_edits import VERSION, camera_row, frame_ids
+from world_edits import camera_row, frame_ids
 
 from ude.data.nuscenes import NuScenesFrames
-
-
-@pytest.fixture(scope="module")
-def devkit(world_root) -> NuScenes:
-    return NuScenes(VERSION, str(world_root), verbose=False)
-
-
-@pytest.fixture(scope="module")
-def train(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="train", offsets=(-1, 1))
-
-
-@pytest.fixture(scope="module")
-def val(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="val")
 
 
 def moved(point: np.ndarray, devkit: NuScenes, row: dict[str, Any], *, inverse: bool = False) -> np.ndarray:

@@ -1,6 +1,5 @@
 """nuScenes that is missing, incomplete or damaged: one line that names the place."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,6 @@ from world_edits import VERSION, camera_row, edit_table
 
 from ude.data.nuscenes import NuScenesFrames
 from ude.files import DataError, MissingFileError
-
-
-@pytest.fixture(scope="module")
-def devkit(world_root) -> NuScenes:
-    return NuScenes(VERSION, str(world_root), verbose=False)
-
-
-@pytest.fixture(scope="module")
-def train(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="train", offsets=(-1, 1))
-
-
-@pytest.fixture(scope="module")
-def val(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="val")
-
-
-@pytest.fixture
-def broken_root(world_root, tmp_path) -> Path:
-    """A copy of the world to damage."""
-    return Path(shutil.copytree(world_root, tmp_path / "world"))
 
 
 def refusal(root: Path, kind: type[DataError] = DataError, **options: Any) -> str:

@@ -1,7 +1,6 @@
 """Which key frames a split, its conditions, the neighbours and the speed leave."""
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,6 @@ from world_edits import VERSION, camera_row, edit_table, frame_ids
 from ude.data.nuscenes import NuScenesFrames
 from ude.data.nuscenes_tables import scene_condition
 from ude.files import DataError, MissingFileError
-
-
-@pytest.fixture(scope="module")
-def devkit(world_root) -> NuScenes:
-    return NuScenes(VERSION, str(world_root), verbose=False)
-
-
-@pytest.fixture(scope="module")
-def train(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="train", offsets=(-1, 1))
-
-
-@pytest.fixture(scope="module")
-def val(world_root) -> NuScenesFrames:
-    return NuScenesFrames(world_root, split="val")
-
-
-@pytest.fixture
-def broken_root(world_root, tmp_path) -> Path:
-    """A copy of the world to damage."""
-    return Path(shutil.copytree(world_root, tmp_path / "world"))
 
 
 def test_a_split_holds_the_key_frames_of_its_official_scenes(devkit, val):
