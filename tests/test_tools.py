@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import evaluate_nuscenes
+import numpy as np
 import pytest
 import torch
 import train
 import translate
 from safetensors.torch import load_file
+from tiny_pipeline import IP_ADAPTER_WEIGHTS, save_tiny_pipeline
 
 from ude.engine import TeacherModule
+from ude.files import read_image, write_image
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = [
@@ -283,6 +286,32 @@ def test_student_without_a_trained_teacher_is_told_to_train_one(runs, world_root
     error = one_line_error(capsys, 4, train.main, args)
     assert "no trained model in" in error
     assert "tools/train.py" in error
+
+
+def test_diffusion_translates_a_data_set_with_weights_from_folders(runs, world_root, tmp_path):
+    weights, references = tmp_path / "weights", tmp_path / "references"
+    save_tiny_pipeline(weights)
+    for index, condition in enumerate(("night", "rain")):
+        pixels = np.full((32, 32, 3), 40 + 90 * index, np.uint8)
+        pixels[8:24, 8:24] = 200
+        write_image(references / condition / "a.png", pixels)
+    options = [
+        *("TRANSLATOR.KIND", "diffusion", "TRANSLATOR.STEPS", "2"),
+        *("TRANSLATOR.BASE_MODEL", str(weights / "base"), "TRANSLATOR.CONTROL", str(weights / "control")),
+        *("TRANSLATOR.IP_ADAPTER", str(weights / "ip_adapter"), "TRANSLATOR.IP_ADAPTER_WEIGHTS", IP_ADAPTER_WEIGHTS),
+        *("TRANSLATOR.REFERENCES", str(references), "TRANSLATOR.DEPTH_MODEL", str(runs / "teacher")),
+    ]
+    args = arguments("translate", tmp_path, world_root)
+    assert translate.main([*args, *options]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "translated" / "manifest.jsonl").read_text().splitlines()]
+    assert len(rows) == 16
+    assert {row["condition"] for row in rows} == {"night", "rain"}
+    assert all(
+        row["prompt"] and row["reference"] and (tmp_path / "translated" / row["condition"]).is_dir() for row in rows
+    )
+    images = [read_image(path) for path in sorted((tmp_path / "translated").rglob("*.jpg"))]
+    assert all(image.shape == (64, 96, 3) for image in images)
+    assert len({image.tobytes() for image in images}) == 16
 
 
 def test_help_shows_complete_commands(capsys):
