@@ -14,7 +14,7 @@ from ude.config.command_line import run_tool
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLE = """examples:
-  python tools/demo.py                          about 12 minutes on two CPU cores
+  python tools/demo.py                          about 10 minutes on two CPU cores
   python tools/demo.py --fast                   a few minutes; checks that everything runs, learns next to nothing
   python tools/demo.py --output /data/demo --seed 1
 A second call with the same options goes on where the first one stopped."""

@@ -74,7 +74,8 @@ def _report(
         "A teacher learned depth from day video alone. Its day frames were translated into night and rain by the "
         "simulated translator (weights-free; the method's own translator is a diffusion model), and a student "
         "learned the teacher's depth on them with the reliability-guided distillation loss. No network has seen a "
-        "rendered night or rain street; LiDAR was used for measuring only. All numbers are from test streets.",
+        "rendered night or rain street; LiDAR was used for measuring, and to fit the trivial baselines. All numbers "
+        "are from test streets.",
         f"Poses of the photometric loss: {cfg.MODEL.POSE} (ego = the data set's ego poses, metric from the start).",
     ]
     if fast:
