@@ -228,10 +228,20 @@ def test_missing_data_root_is_named(runs, tmp_path, capsys, tool):
     [
         (("TRANSLATOR.CONDITIONS", "[nigth]"), ("TRANSLATOR.CONDITIONS", "night, rain, snow, fog", "nigth")),
         (("TRANSLATOR.DEPTH_MODEL", "''"), ("TRANSLATOR.DEPTH_MODEL", "teacher's run folder")),
+        (
+            ("TRANSLATOR.DEPTH_MODEL", "outputs/none/run"),
+            ("TRANSLATOR.DEPTH_MODEL: no trained model", "tools/train.py"),
+        ),
+        (("TRANSLATOR.DEPTH_MODEL", "some/model"), ("TRANSLATOR.DEPTH_MODEL: some/model cannot", "hf download")),
+        (
+            ("TRANSLATOR.KIND", "diffusion", "TRANSLATOR.REFERENCES", "data/no_references"),
+            ("TRANSLATOR.REFERENCES: ", "data/no_references/night"),
+        ),
     ],
 )
 def test_translator_settings_without_a_meaning_are_named(runs, world_root, capsys, override, words):
-    error = one_line_error(capsys, 2, translate.main, arguments("translate", runs, world_root, *override))
+    code = 2 if len(words) == 3 or "run folder" in words[1] else 4
+    error = one_line_error(capsys, code, translate.main, arguments("translate", runs, world_root, *override))
     assert all(word in error for word in words)
 
 
@@ -284,8 +294,17 @@ def test_damaged_image_is_named(world_root, tmp_path, capsys, damage, workers):
 def test_student_without_a_trained_teacher_is_told_to_train_one(runs, world_root, tmp_path, capsys):
     args = arguments("student", runs, world_root, "MODEL.TEACHER", str(tmp_path / "none"), "NAME", "other")
     error = one_line_error(capsys, 4, train.main, args)
-    assert "no trained model in" in error
+    assert "MODEL.TEACHER: no trained model in" in error
     assert "tools/train.py" in error
+
+
+def test_devices_that_are_not_there_or_find_too_few_frames_are_named(world_root, tmp_path, capsys):
+    if not torch.cuda.is_available():
+        args = arguments("teacher", tmp_path, world_root, "RUN.ACCELERATOR", "gpu")
+        assert "RUN.ACCELERATOR is gpu, but torch finds no GPU" in one_line_error(capsys, 2, train.main, args)
+    args = arguments("teacher", tmp_path, world_root, "RUN.DEVICES", "8", "RUN.ACCELERATOR", "cpu")
+    assert "SOLVER.BATCH_SIZE 2 on 8 device(s)" in one_line_error(capsys, 4, train.main, args)
+    assert not (tmp_path / "teacher").exists()
 
 
 def test_diffusion_translates_a_data_set_with_weights_from_folders(runs, world_root, tmp_path):

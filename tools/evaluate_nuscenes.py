@@ -10,7 +10,7 @@ from ude.config.command_line import parser, run_tool
 
 EXAMPLE = """examples:
   python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/student_nuscenes
-  python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/teacher_nuscenes --split test
+  python tools/evaluate_nuscenes.py --cfg configs/demo.yaml --weights outputs/demo/student --split test
 Writes metrics.json, per_frame.csv and table.md into RUN/eval/<split> and prints the tables."""
 
 

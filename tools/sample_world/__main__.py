@@ -13,7 +13,7 @@ from sample_world.nuscenes_world import WorldError, WorldOptions, write_nuscenes
 from sample_world.renderer import CONDITIONS
 
 EXAMPLES = """examples:
-  the demo's world (24 training streets, 6 validation and 6 test streets in four conditions):
+  the demo's world (60 training streets, 6 validation and 6 test streets in four conditions):
     python tools/sample_world --output data/world
   a small one in seconds, with every picture's neighbours:
     python tools/sample_world --output data/tiny --train-scenes 2 --val-streets 1 --test-streets 1 \\

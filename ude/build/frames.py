@@ -59,5 +59,11 @@ def training_data(cfg: CfgNode) -> TrainingData:
         noise_prob=cfg.DATA.NOISE_PROB,
         seed=cfg.SEED,
     )
-    options = {"batch_size": cfg.SOLVER.BATCH_SIZE, "num_workers": cfg.RUN.NUM_WORKERS, "seed": cfg.SEED}
-    return TrainingData(frames, transform, **options)
+    return TrainingData(
+        frames,
+        transform,
+        batch_size=cfg.SOLVER.BATCH_SIZE,
+        num_workers=cfg.RUN.NUM_WORKERS,
+        devices=cfg.RUN.DEVICES,
+        seed=cfg.SEED,
+    )

@@ -1,13 +1,15 @@
 """What a result was made from."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from ude.config import config_hash
-from ude.files import read_json
+from ude.files import DataError, read_json
 from ude.files.provenance import provenance
 
 
@@ -28,3 +30,12 @@ def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> d
         "config_hash": hashlib.sha256("-".join(hashes).encode()).hexdigest()[:32],
         "versions": provenance(),
     }
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Put the key that names a file or folder in front of the error about it."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{key}: {error}") from error

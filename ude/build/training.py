@@ -14,7 +14,7 @@ from ude.models.checkpoint import load_depth_net, load_pretrained_encoder
 from ude.models.semantic import DinoFeatures
 
 from .frames import training_data
-from .identity import identity
+from .identity import identity, naming
 
 _DATA = ("SOURCE", "ROOT", "VERSION", "SPLIT_TRAIN", "MIN_SPEED", "SIZE", "FRAME_OFFSETS", "COLOR_JITTER", "FLIP_PROB")
 _LEARNED_FROM = (
@@ -55,7 +55,7 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
     Raises:
         DataError: when the folder holds another run, or this one and ``resume`` is false.
     """
-    folder, upstream = run_folder(cfg), []
+    folder, upstream, options = run_folder(cfg), [], _run_options(cfg)
     if cfg.STAGE == "student":
         upstream = [Path(cfg.MODEL.TEACHER) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
     made_from = identity(cfg, _LEARNED_FROM, upstream)
@@ -66,7 +66,7 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
         stage(cfg),
         training_data(cfg),
         folder=folder,
-        options=_run_options(cfg),
+        options=options,
         config_text=dump_config(cfg),
         identity=made_from,
     )
@@ -87,6 +87,10 @@ def _depth_arguments(cfg: CfgNode) -> dict[str, Any]:
 
 def _run_options(cfg: CfgNode) -> RunOptions:
     run = cfg.RUN
+    if run.ACCELERATOR in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"RUN.ACCELERATOR is {run.ACCELERATOR}, but torch finds no GPU; set RUN.ACCELERATOR auto or cpu"
+        )
     return RunOptions(
         accelerator=run.ACCELERATOR,
         devices=run.DEVICES,
@@ -112,7 +116,8 @@ def _teacher(cfg: CfgNode, shared: dict[str, Any]) -> TeacherModule:
 
 def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
     run, loss = Path(cfg.MODEL.TEACHER), cfg.LOSS
-    teacher = load_depth_net(run)
+    with naming("MODEL.TEACHER"):
+        teacher = load_depth_net(cfg.MODEL.TEACHER)
     learned_pose = cfg.MODEL.POSE == "learned" and loss.RELIABILITY != "off"
     student = _copy_of_teacher(cfg) if cfg.MODEL.INIT_FROM_TEACHER else depth_net(cfg)
     semantic = None

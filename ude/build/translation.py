@@ -10,15 +10,16 @@ from yacs.config import CfgNode
 from ude.config import ConfigError, dump_config
 from ude.files import write_json, write_text
 from ude.models import DepthNet
-from ude.models.checkpoint import load_depth_net
+from ude.models.checkpoint import load_depth_net, looks_like_hub_id
 from ude.models.foundation import FoundationDepth
 from ude.translation.conditions import CONDITIONS, Condition
+from ude.translation.references import References
 from ude.translation.run import Summary, translate_frames
 from ude.translation.translator import Translator
 
 from .evaluation import device
 from .frames import training_source
-from .identity import identity
+from .identity import identity, naming
 from .training import run_folder
 
 _SIMULATED = ("KIND", "SIZE", "DEPTH_MODEL")
@@ -56,7 +57,9 @@ def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
     name = cfg.TRANSLATOR.DEPTH_MODEL
     if not name:
         raise ConfigError("TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder, or a depth model's hub id")
-    network = load_depth_net(name) if (Path(name) / "depth_net").is_dir() else FoundationDepth(name)
+    foundation = looks_like_hub_id(name) or (Path(name) / "preprocessor_config.json").is_file()
+    with naming("TRANSLATOR.DEPTH_MODEL"):
+        network = FoundationDepth(name) if foundation else load_depth_net(name)
     network = network.to(device(cfg))
 
     @torch.inference_mode()
@@ -73,6 +76,9 @@ def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
     options, folder = cfg.TRANSLATOR, run_folder(cfg)
     conditions = [_condition(name) for name in options.CONDITIONS]
     references = options.REFERENCES if options.KIND == "diffusion" and options.IP_ADAPTER else None
+    if references is not None:  # before gigabytes of weights are asked for
+        with naming("TRANSLATOR.REFERENCES"):
+            References(references, options.CONDITIONS)
     made_from = identity(cfg, _translated_from(options.KIND), [Path(options.DEPTH_MODEL) / "version.json"])
     summary = translate_frames(
         training_source(cfg),

@@ -65,9 +65,11 @@ class NuScenesFrames:
         self.num_without_neighbour, self.num_slow = left_out["no neighbour"], left_out["slow"]
         summary = (
             f"{len(chosen)} frames of split {split} ({', '.join(conditions or ['all conditions'])}) in "
-            f"{self.root / version}, of which {self.num_without_neighbour} lack a neighbour and {self.num_slow} are "
-            f"slower than {min_speed:g} m/s"
+            f"{self.root / version}"
         )
+        if self.offsets:
+            summary += f", of which {self.num_without_neighbour} lack a neighbour and {self.num_slow} are slower than "
+            summary += f"{min_speed:g} m/s"
         if not self._frames:
             raise DataError(f"no frame is left: {summary}; choose another split, other conditions or another version")
         logger.info(summary)

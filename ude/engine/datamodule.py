@@ -49,18 +49,27 @@ class TrainingData(L.LightningDataModule):
         batch_size: frames per step.
         num_workers: loader processes; 0 loads in the training process.
         seed: seed of the order.
+        devices: number of devices, each of which takes its own batches.
 
     Raises:
         DataError: when there are fewer frames than a batch needs.
     """
 
     def __init__(
-        self, frames: TrainingFrames, transform: DeviceTransform, *, batch_size: int, num_workers: int, seed: int
+        self,
+        frames: TrainingFrames,
+        transform: DeviceTransform,
+        *,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        devices: int = 1,
     ) -> None:
         super().__init__()
-        if len(frames) < batch_size:
+        if len(frames) < batch_size * devices:
             raise DataError(
-                f"only {len(frames)} training frames for SOLVER.BATCH_SIZE {batch_size}; lower it or add data"
+                f"only {len(frames)} training frames for SOLVER.BATCH_SIZE {batch_size} on {devices} device(s); lower "
+                "it or add data"
             )
         self.frames = frames
         self.transform = transform

@@ -60,9 +60,15 @@ def load_depth_net(run: str | Path) -> DepthNet:
         DataError: when there is no such folder, and no such model that can be loaded from the hub.
     """
     folder = Path(run)
-    if not folder.is_dir() and str(run).count("/") == 1:
+    if looks_like_hub_id(run):
         return from_hub(DepthNet, str(run), strict=True).eval()
     return load_model(DepthNet, folder if (folder / "config.json").is_file() else folder / "depth_net")
+
+
+def looks_like_hub_id(name: str | Path) -> bool:
+    """Whether a name is of the form ``owner/model`` and neither it nor its parent is a folder here."""
+    path = Path(name)
+    return str(name).count("/") == 1 and not path.is_absolute() and not path.is_dir() and not path.parent.is_dir()
 
 
 def load_pretrained_encoder(depth_net: DepthNet) -> None:
