@@ -87,7 +87,8 @@ class DepthModule(L.LightningModule):
             raise NonFiniteLossError(
                 f"loss is not finite at step {self.global_step} ({values}); frames: {', '.join(batch['frame_id'])}"
             )
-        self._log_terms(terms | {"total": total}, maps, batch_size=len(batch["frame_id"]))
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            self._log_terms(terms | {"total": total}, maps, batch_size=len(batch["frame_id"]))
         if self.images_every and self.global_step % self.images_every == 0:
             log_images(self.loggers, batch, maps, self.global_step)
         return total

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ude.geometry import disparity_from_depth, inverse_depth_from_disparity
 
 from .dino_dpt import DinoDpt, DinoDptSize
+from .normalisation import ImageNetNormalisation
 from .residual_unet import ResidualUnet
 
 BACKBONES: dict[str, DinoDptSize | tuple[int, ...]] = {
@@ -23,8 +24,6 @@ BACKBONES: dict[str, DinoDptSize | tuple[int, ...]] = {
 }
 """Name to size: DINOv2 + DPT, or the widths of a residual U-Net. ``tiny`` is for tests."""
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 INITIAL_DEPTH = 10.0
 """Depth [m] an untrained network predicts; a sigmoid of 0.5 would be 0.2 m, and every warp would leave the image."""
 
@@ -77,8 +76,7 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         self.range = {"min_depth": min_depth, "max_depth": max_depth}
         self.input_size = (input_height, input_width)
         self.backbone = backbone
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.normalise = ImageNetNormalisation()
         start = disparity_from_depth(INITIAL_DEPTH, **self.range)
         for head in self.heads:
             nn.init.normal_(head[-1].weight, std=0.003)  # an untrained network predicts one plane
@@ -88,7 +86,7 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         """Inverse depths [1/m] and encoder features of images in [0, 1], (B, 3, H, W)."""
         KORNIA_CHECK_SHAPE(images, ["B", "3", "H", "W"])
         height, width = images.shape[-2:]
-        maps, features = self.trunk(self._normalised(images))
+        maps, features = self.trunk(self._network_input(images))
         inverse_depths = []
         for scale, (head, feature) in enumerate(zip(self.heads, maps, strict=False)):
             inverse_depth = inverse_depth_from_disparity(torch.sigmoid(head(feature).float()), **self.range)
@@ -119,10 +117,10 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         encoder = list(self.trunk.encoder.parameters())
         return encoder, [*self.trunk.decoder.parameters(), *self.heads.parameters()]
 
-    def _normalised(self, images: Tensor) -> Tensor:
+    def _network_input(self, images: Tensor) -> Tensor:
         if tuple(images.shape[-2:]) != self.input_size:
             images = F.interpolate(images, self.input_size, mode="bilinear", align_corners=False, antialias=True)
-        return (images - self.mean) / self.std
+        return self.normalise(images)
 
 
 def _head(channels: int) -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .checkpoint import from_hub
-from .depth_net import MEAN, STD
+from .normalisation import ImageNetNormalisation
 
 
 class DinoFeatures(nn.Module):
@@ -27,8 +27,7 @@ class DinoFeatures(nn.Module):
 
         super().__init__()
         self.encoder = from_hub(Dinov2Model, str(name))
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.normalise = ImageNetNormalisation()
         self.eval().requires_grad_(False)
 
     @property
@@ -42,5 +41,5 @@ class DinoFeatures(nn.Module):
         patch = self.encoder.config.patch_size
         size = (cells[0] * patch, cells[1] * patch)
         images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        tokens = self.encoder((images - self.mean) / self.std).last_hidden_state
+        tokens = self.encoder(self.normalise(images)).last_hidden_state
         return tokens[:, 1:].transpose(1, 2).unflatten(2, cells)
