@@ -82,6 +82,16 @@ def test_a_head_answers_to_every_feature():
         assert features.grad.abs().min() > 0
 
 
+def test_half_precision_does_not_round_the_depth_to_steps():
+    network, images = depth_net(num_scales=1).eval(), torch.rand(1, 3, *SIZE)
+    full = 1 / network(images).inverse_depths[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = 1 / network(images).inverse_depths[0]
+    assert half.dtype == torch.float32
+    assert half.unique().numel() > 0.9 * full.unique().numel()
+    assert ((half - full) / full).abs().max() < 0.02
+
+
 def test_other_image_sizes_come_back_at_their_size():
     prediction = depth_net("tiny")(torch.rand(1, 3, 75, 131))
     assert prediction.inverse_depths[0].shape == (1, 1, 75, 131)

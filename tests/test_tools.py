@@ -192,6 +192,17 @@ def test_evaluation_writes_tables_per_condition(runs, world_root, capsys):
     assert "night-rain" in capsys.readouterr().out
 
 
+def test_learned_poses_in_mixed_precision_chain_into_a_student(runs, world_root, tmp_path):
+    mixed = ("RUN.PRECISION", "bf16-mixed", "MODEL.POSE", "learned", "MODEL.POSE_PRETRAINED", "False")
+    assert train.main(arguments("teacher", tmp_path, world_root, *mixed)) == 0
+    rows = [json.loads(line) for line in (tmp_path / "teacher" / "metrics.jsonl").read_text().splitlines()]
+    assert "loss/velocity" in rows[0]
+    assert rows[-1]["depth/min"] < rows[-1]["depth/max"]
+    assert (tmp_path / "teacher" / "pose_net" / "model.safetensors").is_file()
+    args = arguments("student", tmp_path, world_root, *mixed, "DATA.TRANSLATED.ROOT", str(runs / "translated"))
+    assert train.main(args) == 0
+
+
 def test_same_seed_gives_the_same_weights(runs, world_root, tmp_path):
     assert train.main(arguments("teacher", tmp_path, world_root)) == 0
     first, second = weights(runs / "teacher"), weights(tmp_path / "teacher")
