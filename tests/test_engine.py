@@ -142,7 +142,8 @@ def test_order_of_frames_depends_on_seed_and_epoch_alone():
 def test_a_resumed_epoch_begins_behind_what_was_seen():
     whole, resumed = EpochSampler(20, seed=1), EpochSampler(20, seed=1)
     resumed.skip = 6
-    assert list(resumed) == list(whole)[6:]
+    order = list(whole)
+    assert list(resumed) == order[6:] + order[:6]  # Lightning ends the epoch by its count, a wrapper needs the length
     assert list(resumed) == list(whole)  # only once
 
 

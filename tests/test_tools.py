@@ -17,7 +17,7 @@ import translate
 from safetensors.torch import load_file
 from tiny_pipeline import IP_ADAPTER_WEIGHTS, save_tiny_pipeline
 
-from ude.engine import TeacherModule
+from ude.engine import TeacherModule, records
 from ude.files import read_image, write_image
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -151,12 +151,21 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(world_root, tmp_path,
     def fail():
         raise RuntimeError("power cut")
 
+    def fail_to_save(path, state):
+        raise RuntimeError("another power cut")
+
     with pytest.MonkeyPatch.context() as patch:
         interrupted(patch, 5, fail)
         with pytest.raises(RuntimeError, match="power cut"):
             train.main(args)
     last = tmp_path / "teacher" / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000])
+    before = last.with_name("previous.ckpt").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "save_checkpoint", fail_to_save)
+        with pytest.raises(RuntimeError, match="another power cut"):
+            train.main([*args, "--resume"])
+    assert last.with_name("previous.ckpt").read_bytes() == before  # the damaged one has not replaced it
     assert train.main([*args, "--resume"]) == 0
     assert "trying the one before" in caplog.text
     assert train.main([*arguments("teacher", tmp_path / "whole", world_root, *args[-4:])]) == 0
@@ -342,6 +351,11 @@ def test_diffusion_translates_a_data_set_with_weights_from_folders(runs, world_r
     images = [read_image(path) for path in sorted((tmp_path / "translated").rglob("*.jpg"))]
     assert all(image.shape == (64, 96, 3) for image in images)
     assert len({image.tobytes() for image in images}) == 16
+
+
+def test_weights_that_are_not_there_are_named(world_root, tmp_path, capsys):
+    args = ["--cfg", str(CONFIGS / "demo.yaml"), "--weights", str(tmp_path), "DATA.ROOT", str(world_root)]
+    assert "--weights: no trained model in" in one_line_error(capsys, 4, evaluate_nuscenes.main, args)
 
 
 def test_help_shows_complete_commands(capsys):

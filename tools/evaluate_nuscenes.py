@@ -27,10 +27,13 @@ def run(args: Namespace) -> int:
     """Evaluate, write and print."""
     cfg = load_config(args.cfg, args.overrides)
     from ude.build.evaluation import device, evaluate_split, predictor, results_extra
+    from ude.build.identity import naming
     from ude.evaluation.results import write_results
 
     split = args.split or cfg.DATA.SPLIT_VAL
-    results = evaluate_split(cfg, predictor(args.weights, device(cfg)), split)
+    with naming("--weights"):
+        predict = predictor(args.weights, device(cfg))
+    results = evaluate_split(cfg, predict, split)
     run = Path(args.weights)
     if not run.is_dir():  # a hub id
         run = Path(cfg.OUTPUT_DIR) / args.weights.replace("/", "--")

@@ -15,7 +15,6 @@ from ude.files.provenance import provenance
 from ude.models.checkpoint import load_depth_net
 
 from .frames import evaluation_loader, evaluation_source
-from .identity import naming
 
 
 def device(cfg: CfgNode) -> str:
@@ -27,8 +26,7 @@ def device(cfg: CfgNode) -> str:
 
 def predictor(run: str | Path, device: str) -> Callable[[Tensor], Tensor]:
     """Images (B, 3, H, W) in [0, 1] to inverse depth [1/m] (B, 1, H, W), with the network of a run folder or hub id."""
-    with naming("--weights"):
-        network = load_depth_net(run).to(device)
+    network = load_depth_net(run).to(device)
 
     @torch.inference_mode()
     def predict(images: Tensor) -> Tensor:

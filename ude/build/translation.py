@@ -55,8 +55,6 @@ def translator(cfg: CfgNode) -> Translator:
 def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
     """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
     name = cfg.TRANSLATOR.DEPTH_MODEL
-    if not name:
-        raise ConfigError("TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder, or a depth model's hub id")
     foundation = looks_like_hub_id(name) or (Path(name) / "preprocessor_config.json").is_file()
     with naming("TRANSLATOR.DEPTH_MODEL"):
         network = FoundationDepth(name) if foundation else load_depth_net(name)
@@ -74,19 +72,22 @@ def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
 def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
     """Translate the training frames into every condition of the config; what is done already stays."""
     options, folder = cfg.TRANSLATOR, run_folder(cfg)
+    if not options.DEPTH_MODEL:
+        raise ConfigError("TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder, or a depth model's hub id")
     conditions = [_condition(name) for name in options.CONDITIONS]
     references = options.REFERENCES if options.KIND == "diffusion" and options.IP_ADAPTER else None
     if references is not None:  # before gigabytes of weights are asked for
         with naming("TRANSLATOR.REFERENCES"):
             References(references, options.CONDITIONS)
     made_from = identity(cfg, _translated_from(options.KIND), [Path(options.DEPTH_MODEL) / "version.json"])
+    source, depth = training_source(cfg), control_depth(cfg)
     summary = translate_frames(
-        training_source(cfg),
+        source,
         translator(cfg),
         conditions=conditions,
         output=folder,
         size=options.SIZE,
-        depth=control_depth(cfg),
+        depth=depth,
         seed=cfg.SEED,
         batch_size=options.BATCH_SIZE,
         config_hash=made_from["config_hash"],

@@ -36,8 +36,8 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.length, generator=generator).tolist()
-        skipped, self.skip = self.skip, 0  # frames of a resumed epoch that the interrupted run has seen
-        return iter(order[skipped:])
+        seen, self.skip = self.skip, 0  # by the run that is resumed; they go last, so that the length stays
+        return iter(order[seen:] + order[:seen])
 
 
 class TrainingData(L.LightningDataModule):
@@ -74,6 +74,7 @@ class TrainingData(L.LightningDataModule):
         self.frames = frames
         self.transform = transform
         self.options = {"batch_size": batch_size, "num_workers": num_workers}
+        self.per_step = batch_size * devices
         self.sampler = EpochSampler(len(frames), seed)
 
     def train_dataloader(self) -> DataLoader:
@@ -97,8 +98,8 @@ class TrainingData(L.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Begin the resumed epoch behind the batches that were done."""
-        per_epoch = len(self.frames) // self.options["batch_size"]
-        self.sampler.skip = state_dict["batches"] % per_epoch * self.options["batch_size"]
+        steps_per_epoch = len(self.frames) // self.per_step
+        self.sampler.skip = state_dict["batches"] % steps_per_epoch * self.per_step
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Augment the batch on its device."""

@@ -20,17 +20,25 @@ logger = logging.getLogger(__name__)
 class AtomicCheckpointIO(CheckpointIO):
     """Checkpoints that are whole or absent, carry a hash, and are read as tensors only.
 
-    The checkpoint that a new one replaces stays beside it as ``previous.ckpt``.
+    The checkpoint that a new one replaces stays beside it as ``previous.ckpt``, if this run wrote or read it: a damaged
+    one never takes the place of a good one.
     """
+
+    def __init__(self) -> None:
+        self.intact: set[Path] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint atomically, and keep the one before."""
-        _keep_previous(Path(path))
+        if Path(path) in self.intact:
+            _keep_previous(Path(path))
         save_checkpoint(path, checkpoint)
+        self.intact.add(Path(path))
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
         """Read a checkpoint; damaged or foreign files raise a DataError."""
-        return load_checkpoint(path, map_location=map_location or "cpu")
+        checkpoint = load_checkpoint(path, map_location=map_location or "cpu")
+        self.intact.add(Path(path))
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint and its hash."""
