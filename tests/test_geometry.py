@@ -38,9 +38,10 @@ def test_identity_pose_returns_the_image():
 
 def test_sideways_motion_of_a_wall_shifts_by_f_t_over_z():
     depth, shift = 8.0, 3.0
-    pixels, z = geometry.project_depth(torch.full((1, 1, *SIZE), depth), K, translation(x=shift * depth / 80.0))
-    grid = geometry.pixel_grid(SIZE, depth * torch.ones(1)).T[:, :2].reshape(1, *SIZE, 2)
-    assert torch.allclose(pixels - grid, torch.tensor([shift, 0.0]).expand_as(pixels), atol=1e-4)
+    u, v, z = geometry.project_depth(torch.full((1, 1, *SIZE), depth), K, translation(x=shift * depth / 80.0))
+    rows, columns = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
+    assert torch.allclose(u - columns, torch.full_like(u, shift), atol=1e-4)
+    assert torch.allclose(v - rows, torch.zeros_like(v), atol=1e-4)
     assert torch.allclose(z, torch.full_like(z, depth))
     warped, valid = geometry.view_synthesis(
         wave_image(), torch.full((1, 1, *SIZE), depth), K, translation(x=shift * depth / 80.0)

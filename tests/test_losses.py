@@ -1,30 +1,19 @@
 """Losses against closed forms, a slow NumPy reference and exact-zero gradients."""
 
+import shutil
+
 import numpy as np
+import photometric_reference as reference
 import pytest
 import torch
 
 from ude import losses
-from ude.geometry import view_synthesis
+from ude.geometry import transform_from_axis_angle, view_synthesis
+from ude.losses.box import box_mean
 from ude.losses.photometric import dssim
 
 H, W = 24, 40
 K = torch.tensor([[[40.0, 0, 19.5], [0, 40.0, 11.5], [0, 0, 1]]])
-
-
-def numpy_photometric_error(a, b, weight):
-    """Plainly written reference in float64: loops over pixels, windows cut out one by one."""
-    a, b = (np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1)), mode="reflect") for x in (a, b))
-    out = np.zeros((a.shape[1] - 2, a.shape[2] - 2))
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            for c in range(3):
-                p, q = a[c, y : y + 3, x : x + 3], b[c, y : y + 3, x : x + 3]
-                cov = ((p - p.mean()) * (q - q.mean())).mean()
-                ssim = (2 * p.mean() * q.mean() + 1e-4) * (2 * cov + 9e-4)
-                ssim /= (p.mean() ** 2 + q.mean() ** 2 + 1e-4) * (p.var() + q.var() + 9e-4)
-                out[y, x] += weight * np.clip((1 - ssim) / 2, 0, 1) + (1 - weight) * abs(p[1, 1] - q[1, 1])
-    return out / 3
 
 
 def triplet(static=False):
@@ -39,7 +28,7 @@ def triplet(static=False):
 def test_photometric_error_equals_the_plain_reference():
     a, b = torch.rand(3, 7, 9), torch.rand(3, 7, 9)
     ours = losses.photometric_error(a[None].double(), b[None].double(), 0.85)[0, 0].numpy()
-    np.testing.assert_allclose(ours, numpy_photometric_error(a.numpy(), b.numpy(), 0.85), atol=1e-12)
+    np.testing.assert_allclose(ours, reference.photometric_error(a.numpy(), b.numpy()), atol=1e-12)
 
 
 def test_dssim_of_equal_images_is_zero_and_of_inverted_noise_large():
@@ -90,6 +79,106 @@ def test_coarse_scales_are_enlarged_and_averaged():
     one, _ = losses.reprojection_loss([fine], target, sources, K, T)
     two, _ = losses.reprojection_loss([coarse], target, sources, K, T)
     assert both.item() == pytest.approx((one.item() + two.item()) / 2, abs=1e-7)
+
+
+def scene(batch=1, size=(20, 28), dtype=torch.float64):
+    """Textured images, smooth inverse depths of four scales, intrinsics and two general motions."""
+    generator = torch.Generator().manual_seed(7)
+
+    def smooth(channels, height, width, knots=(4, 5)):
+        coarse = torch.rand(batch, channels, *knots, generator=generator, dtype=dtype)
+        return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+
+    height, width = size
+    images = smooth(9, *size, knots=(9, 12))
+    inverse_depths = [0.05 + 0.1 * smooth(1, height >> s, width >> s) for s in range(4)]
+    K = torch.tensor([[0.6 * width, 0, 0.47 * width], [0, 0.62 * width, 0.53 * height], [0, 0, 1]], dtype=dtype)
+    T = transform_from_axis_angle(
+        torch.tensor([[0.01, 0.02, -0.01], [-0.01, -0.02, 0.01]]), torch.tensor([[0.2, -0.1, -0.5], [-0.3, 0.1, 0.6]])
+    ).to(dtype)
+    return (
+        inverse_depths,
+        images[:, :3],
+        images[:, 3:].unflatten(1, (2, 3)),
+        K.expand(batch, 3, 3),
+        T.expand(batch, 2, 4, 4),
+    )
+
+
+@pytest.mark.parametrize("automask", [True, False])
+def test_reprojection_loss_equals_the_plain_reference(automask):
+    inverse_depths, target, sources, K, T = scene()
+    ours, maps = losses.reprojection_loss(inverse_depths, target, sources, K, T, automask=automask)
+    planes = [inverse_depth[0, 0].numpy() for inverse_depth in inverse_depths]
+    golden = reference.reprojection_loss(
+        planes, target[0].numpy(), sources[0].numpy(), K[0].numpy(), T[0].numpy(), automask
+    )
+    assert ours.item() == pytest.approx(golden, abs=1e-12)
+    assert 0.05 < maps["automask"].double().mean() < 0.95 or not automask
+
+
+def test_smoothness_equals_the_plain_reference():
+    inverse_depths, target, *_ = scene(size=(24, 32))
+    images = [target[0].unflatten(1, (-1, k)).unflatten(3, (-1, k)).mean((2, 4)).numpy() for k in (1, 2, 4, 8)]
+    planes = [inverse_depth[0, 0].numpy() for inverse_depth in inverse_depths]
+    ours = losses.smoothness_loss(inverse_depths, target)
+    assert ours.item() == pytest.approx(reference.smoothness_loss(planes, images), rel=1e-6)
+
+
+def test_gradient_of_the_reprojection_loss_equals_finite_differences():
+    inverse_depths, target, sources, K, T = scene(size=(8, 10))
+    inverse_depths = [inverse_depth.requires_grad_() for inverse_depth in inverse_depths[:2]]
+    T = T.clone().requires_grad_()
+
+    def loss(fine, coarse, T):
+        return losses.reprojection_loss([fine, coarse], target, sources, K, T)[0]
+
+    assert torch.autograd.gradcheck(loss, (*inverse_depths, T), eps=1e-7, atol=1e-6, rtol=1e-4)
+
+
+def test_box_mean_has_the_adjoint_of_the_reflected_mean():
+    image = torch.rand(2, 3, 5, 7, dtype=torch.float64, requires_grad=True)
+    pooled = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    weights = torch.rand_like(pooled)
+    (expected,) = torch.autograd.grad((pooled * weights).sum(), image)
+    (gradient,) = torch.autograd.grad((box_mean(image) * weights).sum(), image)
+    assert (box_mean(image) - pooled).abs().max() < 1e-15
+    assert (gradient - expected).abs().max() < 1e-14
+    assert torch.autograd.gradcheck(box_mean, torch.rand(1, 1, 2, 2, dtype=torch.float64, requires_grad=True))
+
+
+def test_a_tie_between_two_sources_has_one_winner():
+    inverse_depths, target, sources, K, T = scene()
+    both = sources[:, :1].expand(-1, 2, -1, -1, -1)
+    same = T[:, :1].repeat(1, 2, 1, 1).requires_grad_()
+    losses.reprojection_loss(inverse_depths[:1], target, both, K, same)[0].backward()
+    assert same.grad[:, 0].abs().max() > 0
+    assert same.grad[:, 1].abs().max() == 0
+
+
+def test_losses_run_in_float32_under_autocast():
+    inverse_depths, target, sources, K, T = scene(dtype=torch.float32)
+    plain, _ = losses.reprojection_loss(inverse_depths, target, sources, K, T)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, maps = losses.reprojection_loss([i.bfloat16() for i in inverse_depths], target, sources, K, T)
+        exact, _ = losses.reprojection_loss(inverse_depths, target, sources, K, T)
+    assert loss.dtype == maps["error"].dtype == torch.float32
+    assert exact == plain
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_the_compiled_loss_is_the_eager_one():
+    arguments = scene(batch=2)
+    compiled = torch.compile(losses.reprojection_loss, dynamic=False)
+    results = []
+    for function in (losses.reprojection_loss, compiled):
+        leaves = [x.clone().requires_grad_() for x in (*arguments[0], arguments[4])]
+        loss, maps = function(leaves[:4], *arguments[1:4], leaves[4])
+        loss.backward()
+        results.append([loss, *maps.values(), *(leaf.grad for leaf in leaves)])
+    for eager, fast in zip(*results, strict=True):
+        assert (eager.double() - fast.double()).abs().max() < 1e-12
 
 
 def test_smoothness_of_a_ramp_has_a_closed_form_and_ignores_scale():

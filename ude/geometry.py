@@ -73,10 +73,16 @@ def pixel_grid(size: tuple[int, int], like: Tensor) -> Tensor:
     return torch.stack([u.flatten(), v.flatten(), torch.ones_like(u).flatten()])
 
 
-def project_depth(depth: Tensor, K: Tensor, T_source_target: Tensor) -> tuple[Tensor, Tensor]:
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values of half precision in float32; float32 and float64 stay what they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def project_depth(depth: Tensor, K: Tensor, T_source_target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the pixels of the target view land in the source view, and their depth there.
 
-    With pixel p and depth D the source pixel is ``D K R K^-1 p + K t``: one 3 x 3 matrix per image.
+    With pixel p and depth D the source pixel is ``D K R K^-1 p + K t``: one 3 x 3 matrix per image, whose rays are
+    affine in u and v, so that no matrix is multiplied per pixel.
 
     Args:
         depth: depth of the target view [m], (B, 1, H, W).
@@ -84,18 +90,37 @@ def project_depth(depth: Tensor, K: Tensor, T_source_target: Tensor) -> tuple[Te
         T_source_target: maps target-camera points to the source camera, (B, 4, 4).
 
     Returns:
-        Source pixels (u, v), (B, H, W, 2), and z in the source camera [m], (B, 1, H, W).
+        Source column u [px], source row v [px] and z in the source camera [m], (B, 1, H, W) each.
     """
     KORNIA_CHECK_SHAPE(depth, ["B", "1", "H", "W"])
     KORNIA_CHECK_SHAPE(K, ["B", "3", "3"])
     KORNIA_CHECK_SHAPE(T_source_target, ["B", "4", "4"])
-    batch, _, height, width = depth.shape
-    rotation, translation = T_source_target[:, :3, :3], T_source_target[:, :3, 3:]
-    homography = K @ rotation @ torch.linalg.inv(K)
-    points = (homography @ pixel_grid((height, width), depth)) * depth.flatten(2) + K @ translation  # (B, 3, H * W)
-    z = points[:, 2:]
-    pixels = points[:, :2] / z.clamp(min=MIN_Z)
-    return pixels.transpose(1, 2).unflatten(1, (height, width)), z.reshape(batch, 1, height, width)
+    homography = (K @ T_source_target[:, :3, :3] @ torch.linalg.inv(K))[..., None, None, None]  # (B, 3, 3, 1, 1, 1)
+    shift = (K @ T_source_target[:, :3, 3:])[..., None, None]  # (B, 3, 1, 1, 1)
+    u = torch.arange(depth.shape[-1], device=depth.device, dtype=depth.dtype)
+    v = torch.arange(depth.shape[-2], device=depth.device, dtype=depth.dtype)[:, None]
+    x, y, z = (
+        (homography[:, i, 0] * u + (homography[:, i, 1] * v + homography[:, i, 2])) * depth + shift[:, i]
+        for i in range(3)
+    )
+    scale = 1 / z.clamp(min=MIN_Z)
+    return x * scale, y * scale, z
+
+
+def sample_image(image: Tensor, u: Tensor, v: Tensor, *, padding_mode: str = "border") -> Tensor:
+    """Bilinear values (B, C, H, W) of an image (B, C, H', W') at its columns u and rows v [px], (B, 1, H, W) each.
+
+    Args:
+        image: what is read.
+        u: columns [px].
+        v: rows [px].
+        padding_mode: ``border`` or ``zeros``, what to read outside the image.
+    """
+    height, width = image.shape[-2:]
+    if torch.compiler.is_compiling() and padding_mode == "border" and not image.requires_grad:
+        return _gathered(image, u.clamp(0, width - 1), v.clamp(0, height - 1))
+    grid = torch.cat([u * (2 / (width - 1)) - 1, v * (2 / (height - 1)) - 1], 1).permute(0, 2, 3, 1)
+    return F.grid_sample(image, grid, padding_mode=padding_mode, align_corners=True)
 
 
 def view_synthesis(
@@ -116,10 +141,23 @@ def view_synthesis(
     """
     height, width = source.shape[-2:]
     with torch.autocast(source.device.type, enabled=False):
-        pixels, z = project_depth(depth, K, T_source_target)
-        last = pixels.new_tensor([width - 1, height - 1])
-        inside = ((pixels >= 0) & (pixels <= last)).all(-1)[:, None]
-        image = F.grid_sample(
-            source.to(pixels.dtype), 2 * pixels / last - 1, padding_mode=padding_mode, align_corners=True
-        )
+        u, v, z = project_depth(depth, K, T_source_target)
+        image = sample_image(source.to(u.dtype), u, v, padding_mode=padding_mode)
+    inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
     return image, inside & (z > MIN_Z)
+
+
+def _gathered(image: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """:func:`sample_image` inside of the image, in a form that the compiler fuses with what comes before and after."""
+    width, channels = image.shape[-1], image.shape[1]
+    left = u.detach().floor().clamp(max=width - 2)
+    top = v.detach().floor().clamp(max=image.shape[-2] - 2)
+    index = (top * width + left).long().flatten(2)  # (B, 1, H * W)
+    flat = image.flatten(2)
+
+    def corner(offset: int) -> Tensor:
+        return flat.gather(2, (index + offset).expand(-1, channels, -1)).unflatten(2, u.shape[-2:])
+
+    upper = torch.lerp(corner(0), corner(1), u - left)
+    lower = torch.lerp(corner(width), corner(width + 1), u - left)
+    return torch.lerp(upper, lower, v - top)

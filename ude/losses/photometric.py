@@ -3,46 +3,72 @@
 Source: monodepth2, https://arxiv.org/abs/1806.01260, equations 1-5.
 """
 
+from typing import NamedTuple
+
 import torch
 from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Tensor
 from torch.nn import functional as F
 
-from ude.geometry import view_synthesis
+from ude.geometry import at_least_float32, project_depth, sample_image
+
+from .box import box_mean
 
 C1 = 0.01**2
 C2 = 0.03**2
 
 
-def dssim(prediction: Tensor, target: Tensor) -> Tensor:
-    """Structural dissimilarity (1 - SSIM) / 2 per pixel and channel, in [0, 1], of two images (B, C, H, W).
+class WindowedImage(NamedTuple):
+    """An image with the moments of its 3 x 3 windows, so that they are computed once for many comparisons.
+
+    Attributes:
+        image: (..., C, H, W).
+        mean: mean of every window, same shape.
+        variance: variance of every window, same shape.
+    """
+
+    image: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def windowed(image: Tensor) -> WindowedImage:
+    """An image (..., C, H, W) with the mean and variance of its windows over a reflected border."""
+    mean = box_mean(image)
+    return WindowedImage(image, mean, box_mean(image * image) - mean * mean)
+
+
+def dssim(prediction: Tensor, target: Tensor | WindowedImage) -> Tensor:
+    """Structural dissimilarity (1 - SSIM) / 2 per pixel and channel, in [0, 1], of two images (..., C, H, W).
 
     The window is a 3 x 3 box over a reflected border, as in monodepth2 (a Gaussian window gives other numbers).
     Source: SSIM, https://doi.org/10.1109/TIP.2003.819861, with constants 0.01^2 and 0.03^2.
     """
-    mean_p, mean_t = _box_mean(prediction), _box_mean(target)
-    variance_p = _box_mean(prediction * prediction) - mean_p * mean_p
-    variance_t = _box_mean(target * target) - mean_t * mean_t
-    covariance = _box_mean(prediction * target) - mean_p * mean_t
-    numerator = (2 * mean_p * mean_t + C1) * (2 * covariance + C2)
+    image, mean_t, variance_t = target if isinstance(target, WindowedImage) else windowed(target)
+    _, mean_p, variance_p = windowed(prediction)
+    means = mean_p * mean_t
+    covariance = box_mean(prediction * image) - means
+    numerator = (2 * means + C1) * (2 * covariance + C2)
     denominator = (mean_p * mean_p + mean_t * mean_t + C1) * (variance_p + variance_t + C2)
     return ((1 - numerator / denominator) / 2).clamp(0, 1)
 
 
-def photometric_error(prediction: Tensor, target: Tensor, ssim_weight: float = 0.85) -> Tensor:
-    """Per-pixel error (B, 1, H, W) between two images (B, 3, H, W): weighted DSSIM plus L1.
+def photometric_error(prediction: Tensor, target: Tensor | WindowedImage, ssim_weight: float = 0.85) -> Tensor:
+    """Per-pixel error (..., 1, H, W) between two images (..., 3, H, W): weighted DSSIM plus L1.
 
     Source: monodepth2, https://arxiv.org/abs/1806.01260, equation 2.
     """
-    KORNIA_CHECK_SHAPE(prediction, ["B", "3", "H", "W"])
-    KORNIA_CHECK_SHAPE(target, ["B", "3", "H", "W"])
-    l1 = (prediction - target).abs()
-    return (ssim_weight * dssim(prediction, target) + (1 - ssim_weight) * l1).mean(1, keepdim=True)
+    image = target.image if isinstance(target, WindowedImage) else target
+    KORNIA_CHECK_SHAPE(prediction, ["*", "3", "H", "W"])
+    KORNIA_CHECK_SHAPE(image, ["*", "3", "H", "W"])
+    structure = dssim(prediction, target).mean(-3, keepdim=True)
+    l1 = (prediction - image).abs().mean(-3, keepdim=True)
+    return ssim_weight * structure + (1 - ssim_weight) * l1
 
 
 def reprojection_error(
     inverse_depth: Tensor,
-    target: Tensor,
+    target: Tensor | WindowedImage,
     sources: Tensor,
     K: Tensor,
     T_source_target: Tensor,
@@ -63,13 +89,14 @@ def reprojection_error(
         Error (B, 1, H, W).
     """
     count = sources.shape[1]
-    warped, _ = view_synthesis(
-        sources.flatten(0, 1),
-        (1 / inverse_depth).repeat_interleave(count, 0),
-        K.repeat_interleave(count, 0),
-        T_source_target.flatten(0, 1),
-    )
-    return _smallest_error(warped.unflatten(0, (-1, count)), target, ssim_weight)
+    with torch.autocast(sources.device.type, enabled=False):
+        u, v, _ = project_depth(
+            (1 / inverse_depth).repeat_interleave(count, 0),
+            K.repeat_interleave(count, 0),
+            T_source_target.flatten(0, 1),
+        )
+        warped = sample_image(sources.flatten(0, 1).to(u.dtype), u, v).unflatten(0, (-1, count))
+        return _smallest_error(warped, target, ssim_weight)
 
 
 def reprojection_loss(
@@ -86,6 +113,7 @@ def reprojection_loss(
 
     Every scale is enlarged to the image before warping. A pixel whose unwarped sources explain it at least as well as
     the warped ones is masked (automask); on a tie the unwarped one wins, so a static scene has exactly no gradient.
+    The scales go one after the other: all at once would leave the processor's cache, and cost three times the time.
 
     Args:
         inverse_depths: inverse depths [1/m], finest first, each (B, 1, H >> s, W >> s).
@@ -100,28 +128,32 @@ def reprojection_loss(
         Loss (scalar) and maps of the finest scale: ``error`` (B, 1, H, W) and ``automask`` (B, 1, H, W), true where
         the pixel counts.
     """
-    size = target.shape[-2:]
-    with torch.no_grad():
-        identity = _smallest_error(sources, target, ssim_weight)
+    with torch.no_grad(), torch.autocast(target.device.type, enabled=False):
+        moments = windowed(target)
+        identity = _smallest_error(sources, moments, ssim_weight)
     losses, maps = [], {}
     for inverse_depth in inverse_depths:
-        full = F.interpolate(inverse_depth.float(), size, mode="bilinear", align_corners=False)
-        error = reprojection_error(full, target, sources, K, T_source_target, ssim_weight=ssim_weight)
+        full = _enlarged(inverse_depth, target.shape[-2:])
+        error = reprojection_error(full, moments, sources, K, T_source_target, ssim_weight=ssim_weight)
         kept = error < identity if automask else torch.ones_like(error, dtype=torch.bool)
         losses.append(torch.where(kept, error, identity).mean())
         maps = maps or {"error": error.detach(), "automask": kept}
     return torch.stack(losses).mean(), maps
 
 
-def _smallest_error(images: Tensor, target: Tensor, ssim_weight: float) -> Tensor:
+def _enlarged(inverse_depth: Tensor, size: tuple[int, int]) -> Tensor:
+    """Inverse depth (B, 1, H, W) at the size of the image, at least in float32."""
+    inverse_depth = at_least_float32(inverse_depth)
+    if inverse_depth.shape[-2:] == size:
+        return inverse_depth
+    return F.interpolate(inverse_depth, size, mode="bilinear", align_corners=False)
+
+
+def _smallest_error(images: Tensor, target: Tensor | WindowedImage, ssim_weight: float) -> Tensor:
     """Smallest photometric error (B, 1, H, W) of several images (B, S, 3, H, W) to one target (B, 3, H, W)."""
-    count = images.shape[1]
-    error = photometric_error(images.flatten(0, 1), target.repeat_interleave(count, 0), ssim_weight)
-    return error.unflatten(0, (-1, count)).amin(1)
-
-
-def _box_mean(image: Tensor) -> Tensor:
-    """3 x 3 mean over a reflected border; slices, since avg_pool2d costs many times the memory traffic on a CPU."""
-    x = F.pad(image, (1, 1, 1, 1), mode="reflect")
-    x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]
-    return (x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]) / 9
+    target = target if isinstance(target, WindowedImage) else windowed(target)
+    errors = photometric_error(images, WindowedImage(*(part[:, None] for part in target)), ssim_weight)
+    smallest = errors[:, 0]
+    for index in range(1, errors.shape[1]):
+        smallest = torch.where(errors[:, index] < smallest, errors[:, index], smallest)  # a tie has one winner
+    return smallest

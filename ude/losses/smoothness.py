@@ -5,6 +5,8 @@ from kornia.losses import inverse_depth_smoothness_loss
 from torch import Tensor
 from torch.nn import functional as F
 
+from ude.geometry import at_least_float32
+
 
 def smoothness_loss(inverse_depths: list[Tensor], image: Tensor) -> Tensor:
     """Edge-aware first-order smoothness of mean-normalised inverse depths, scale s divided by 2^s, mean over scales.
@@ -21,7 +23,7 @@ def smoothness_loss(inverse_depths: list[Tensor], image: Tensor) -> Tensor:
     """
     losses = []
     for scale, inverse_depth in enumerate(inverse_depths):
-        inverse_depth = inverse_depth.float()
+        inverse_depth = at_least_float32(inverse_depth)
         normalised = inverse_depth / inverse_depth.mean((2, 3), keepdim=True)
         edges = image if scale == 0 else F.interpolate(image, inverse_depth.shape[-2:], mode="area")
         losses.append(inverse_depth_smoothness_loss(normalised, edges) / 2**scale)
