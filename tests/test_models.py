@@ -1,51 +1,31 @@
 """Networks: shapes, ranges, gradients for every parameter, storage, and the order in which poses are asked for."""
 
+import contextlib
+import copy
+import json
+
 import pytest
 import torch
-from transformers import (
-    DepthAnythingConfig,
-    DepthAnythingForDepthEstimation,
-    Dinov2Config,
-    Dinov2Model,
-    DPTImageProcessor,
-)
+from safetensors.torch import load_file
+from tiny_networks import SIZE, depth_net, tiny_depth_anything, tiny_dinov2
+from torch.nn import functional as F
+from transformers import Dinov2Model, DPTImageProcessor
 
+from ude.config.validate import CHOICES
 from ude.files import DataError, MissingFileError
+from ude.geometry import inverse_depth_from_disparity
 from ude.models import DepthNet, PoseNet, load_model, save_model
-from ude.models.checkpoint import load_depth_net, load_pretrained_encoder
+from ude.models.checkpoint import load_depth_net
 from ude.models.depth_net import BACKBONES
 from ude.models.foundation import FoundationDepth
+from ude.models.normalisation import NORMALISATIONS
+from ude.models.pretrained import load_pretrained
 from ude.models.semantic import DinoFeatures
 
-SIZE = (96, 160)
+SMALL_ROWS = ["tiny", "resnet_small", "resnet18"]
 
 
-def depth_net(backbone="resnet_small", **kwargs):
-    torch.manual_seed(0)
-    return DepthNet(backbone=backbone, input_height=SIZE[0], input_width=SIZE[1], **kwargs)
-
-
-def tiny_dinov2(**kwargs):
-    return Dinov2Config(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        mlp_ratio=2,
-        image_size=70,
-        use_mask_token=False,
-        **kwargs,
-    )
-
-
-def tiny_depth_anything():
-    backbone = tiny_dinov2(out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
-    config = DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=16, neck_hidden_sizes=[4, 8, 8, 16], fusion_hidden_size=8
-    )
-    return DepthAnythingForDepthEstimation(config)
-
-
-@pytest.mark.parametrize("backbone", ["tiny", "resnet_small"])
+@pytest.mark.parametrize("backbone", SMALL_ROWS)
 def test_scales_halve_and_depth_starts_near_ten_metres(backbone):
     prediction = depth_net(backbone)(torch.rand(2, 3, *SIZE))
     shapes = [tuple(d.shape[-2:]) for d in prediction.inverse_depths]
@@ -54,14 +34,93 @@ def test_scales_halve_and_depth_starts_near_ten_metres(backbone):
         assert (1 / inverse_depth).median().item() == pytest.approx(10, rel=0.35)
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "resnet_small"])
-def test_every_parameter_gets_a_gradient(backbone):
-    network = depth_net(backbone)
-    prediction = network(torch.rand(2, 3, *SIZE))
-    sum(d.mean() for d in prediction.inverse_depths).backward()
-    assert [name for name, p in network.named_parameters() if p.grad is None] == []
-    encoder, decoder = network.parameter_groups()
-    assert len(encoder) + len(decoder) == len(list(network.parameters()))
+def gradients_of_all_scales(network, images):
+    sum(d.mean() for d in network(images).inverse_depths).backward()
+    return {name: parameter.grad for name, parameter in network.named_parameters()}
+
+
+@pytest.mark.parametrize("num_scales", [1, 4])
+@pytest.mark.parametrize("backbone", [*SMALL_ROWS, "resnet50", "dinov2_vits14"])
+def test_every_parameter_gets_a_gradient(backbone, num_scales):
+    network = DepthNet(backbone=backbone, num_scales=num_scales, input_height=70, input_width=98)
+    gradients = gradients_of_all_scales(network, torch.rand(2, 3, 70, 98))
+    assert [name for name, gradient in gradients.items() if gradient is None] == []
+    assert [name for name, gradient in gradients.items() if not gradient.isfinite().all()] == []
+    encoder, others = network.parameter_groups()
+    assert {id(p) for p in (*encoder, *others)} == {id(p) for p in network.parameters()}
+    assert len(encoder) + len(others) == len(gradients)
+
+
+@pytest.mark.parametrize("num_scales", [1, 4])
+@pytest.mark.parametrize("backbone", ["dinov2_vitb14", "dinov2_vitl14"])
+def test_every_parameter_of_the_large_rows_gets_a_gradient(backbone, num_scales, monkeypatch):
+    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())  # the device has none
+    with torch.device("meta"):  # shapes only
+        network = DepthNet(backbone=backbone, num_scales=num_scales, input_height=70, input_width=98)
+        gradients = gradients_of_all_scales(network, torch.rand(1, 3, 70, 98))
+    assert [name for name, gradient in gradients.items() if gradient is None] == []
+
+
+@pytest.mark.parametrize("backbone", SMALL_ROWS)
+def test_channels_last_changes_nothing_but_the_order_in_memory(backbone):
+    network, images = depth_net(backbone).train(), torch.rand(2, 3, *SIZE)
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+    assert any(not parameter.is_contiguous() for parameter in network.parameters())
+    assert all(parameter.is_contiguous() for parameter in plain.parameters())
+    inverse_depths, features = network(images)
+    maps, plain_features = plain.trunk(plain.normalise(images))
+    torch.testing.assert_close(features, plain_features, rtol=1e-4, atol=1e-4)
+    for scale, head in enumerate(plain.heads):
+        logits = F.interpolate(head(maps[scale]).sigmoid(), inverse_depths[scale].shape[-2:], mode="bilinear")
+        expected = inverse_depth_from_disparity(logits, **plain.range)
+        torch.testing.assert_close(inverse_depths[scale], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_channels_last_survives_storage_and_is_not_in_the_file(tmp_path):
+    network = depth_net("resnet18")
+    save_model(network, tmp_path)
+    restored = load_model(DepthNet, tmp_path)
+    weight = restored.trunk.encoder.layer1[0].conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, network.trunk.encoder.layer1[0].conv1.weight)
+    plain = load_file(tmp_path / "model.safetensors")
+    assert all(tensor.is_contiguous() for tensor in plain.values())
+
+
+def test_the_encoder_really_uses_fused_attention(monkeypatch):
+    calls, attention = [], F.scaled_dot_product_attention
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return attention(*args, **kwargs)
+
+    network = depth_net("tiny")
+    assert network.trunk.encoder.config._attn_implementation == "sdpa"
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+    network(torch.rand(1, 3, *SIZE))
+    assert len(calls) == BACKBONES["tiny"].depth
+
+
+def test_normalisation_is_an_argument_that_is_stored_and_old_folders_have_imagenet(tmp_path):
+    network, images = depth_net("resnet_small", normalisation="md4all_nuscenes_night").eval(), torch.rand(1, 3, *SIZE)
+    torch.testing.assert_close(network.normalise(images), (images - 0.1652) / 0.1728)
+    assert network.arguments["normalisation"] == "md4all_nuscenes_night"
+    save_model(network, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["normalisation"] == "md4all_nuscenes_night"
+    restored = load_model(DepthNet, tmp_path)
+    assert torch.equal(restored(images).inverse_depths[0], network(images).inverse_depths[0])
+    del config["normalisation"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    old = load_model(DepthNet, tmp_path)
+    assert old.arguments["normalisation"] == "imagenet"
+    red = (images[0, 0] - 0.485) / 0.229
+    torch.testing.assert_close(old.normalise(images)[0, 0], red)
+
+
+def test_the_configuration_offers_every_row():
+    assert CHOICES["MODEL.DEPTH.BACKBONE"] == tuple(BACKBONES)
+    assert CHOICES["MODEL.DEPTH.NORMALISATION"] == tuple(NORMALISATIONS)
 
 
 def test_depth_stays_between_its_bounds():
@@ -92,9 +151,29 @@ def test_half_precision_does_not_round_the_depth_to_steps():
     assert ((half - full) / full).abs().max() < 0.02
 
 
-def test_other_image_sizes_come_back_at_their_size():
-    prediction = depth_net("tiny")(torch.rand(1, 3, 75, 131))
-    assert prediction.inverse_depths[0].shape == (1, 1, 75, 131)
+@pytest.mark.parametrize("backbone", SMALL_ROWS)
+def test_other_image_sizes_come_back_at_their_size(backbone):
+    prediction = depth_net(backbone)(torch.rand(1, 3, 75, 131))
+    assert [tuple(d.shape[-2:]) for d in prediction.inverse_depths] == [(75, 131), (37, 65), (18, 32), (9, 16)]
+
+
+@pytest.mark.parametrize("backbone", SMALL_ROWS)
+def test_networks_see_sizes_that_are_no_multiples_of_32(backbone):
+    network = DepthNet(backbone=backbone, input_height=75, input_width=131)
+    prediction = network(torch.rand(1, 3, 75, 131))
+    assert [tuple(d.shape[-2:]) for d in prediction.inverse_depths] == [(75, 131), (37, 65), (18, 32), (9, 16)]
+
+
+def test_a_resnet_says_which_images_are_too_small_for_it():
+    with pytest.raises(ValueError, match=r"sides of at least 33 px, got \(32, 64\)"):
+        DepthNet(backbone="resnet18", input_height=32, input_width=64)(torch.rand(1, 3, 32, 64))
+
+
+def test_resnet_row_has_the_published_size():
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in DepthNet(backbone="resnet18").parameters())
+    # 14.84 million in md4all and monodepth2, of which the classifier, never run, takes 512 * 1000 + 1000
+    assert count == pytest.approx(14.84e6 - 513_000, abs=5_000)
 
 
 @pytest.mark.parametrize("backbone", [name for name in BACKBONES if name.startswith("dinov2")])
@@ -102,7 +181,7 @@ def test_full_size_rows_are_the_published_architectures(backbone):
     with torch.device("meta"):
         network = DepthNet(backbone=backbone)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
-    expected = {"dinov2_vits14": 24.8, "dinov2_vitb14": 97.5, "dinov2_vitl14": 335.3}[backbone]
+    expected = {"dinov2_vits14": 24.8, "dinov2_vitb14": 97.5, "dinov2_vitl14": 335.3}[backbone.removesuffix("_last4")]
     assert millions == pytest.approx(expected, rel=0.01)
 
 
@@ -143,11 +222,11 @@ def test_pretrained_weights_offline_are_a_one_line_error():
     with torch.device("meta"):
         network = DepthNet(backbone="dinov2_vits14")
     with pytest.raises(DataError) as error:
-        load_pretrained_encoder(network)
+        load_pretrained(network)
     assert "facebook/dinov2-small cannot be loaded" in str(error.value)
     assert "\n" not in str(error.value)
     with pytest.raises(DataError, match=r"set MODEL\.DEPTH\.PRETRAINED False"):
-        load_pretrained_encoder(depth_net("tiny"))
+        load_pretrained(depth_net("tiny"))
 
 
 def test_unknown_backbone_and_scale_count_are_refused():
@@ -155,6 +234,10 @@ def test_unknown_backbone_and_scale_count_are_refused():
         DepthNet(backbone="vgg")
     with pytest.raises(ValueError, match="num_scales must be 1 to 4, got 5"):
         DepthNet(backbone="tiny", num_scales=5)
+    with pytest.raises(ValueError, match=r"normalisation must be one of imagenet, .*got 'kitti'"):
+        DepthNet(backbone="tiny", normalisation="kitti")
+    with pytest.raises(ValueError, match="encoder must be resnet18 or resnet50, got 'vgg16'"):
+        PoseNet(encoder="vgg16")
 
 
 def test_pose_net_sees_pairs_in_time_order_and_inverts_the_past_one(monkeypatch):
@@ -174,14 +257,15 @@ def test_pose_net_sees_pairs_in_time_order_and_inverts_the_past_one(monkeypatch)
     assert T[0, :, 2, 3].tolist() == pytest.approx([0.5, -0.5])
 
 
-def test_pose_net_starts_near_the_identity_and_learns():
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet50"])
+def test_pose_net_starts_near_the_identity_and_learns(encoder):
     torch.manual_seed(0)
-    network = PoseNet()
+    network = PoseNet(encoder=encoder)
     T = network.source_poses(torch.rand(2, 3, 3, 64, 96), (-1, 1))
     assert T.shape == (2, 2, 4, 4)
     assert (T - torch.eye(4)).abs().max() < 0.2
     T[..., :3, :].sum().backward()
-    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+    assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 
 def test_dino_features_have_the_asked_grid(tmp_path):

@@ -9,21 +9,26 @@ INTERRUPTED = 130
 
 
 def parser(description: str, example: str) -> ArgumentParser:
-    """A parser with `--cfg` (or `--config`) and trailing `KEY VALUE` overrides; tools add their own flags.
+    """A `bare_parser` with `--cfg` (or `--config`) and trailing `KEY VALUE` overrides; tools add their own flags."""
+    result = bare_parser(description, example)
+    result.add_argument("--cfg", "--config", required=True, metavar="FILE", help="configuration, e.g. configs/X.yaml")
+    result.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to change, e.g. SOLVER.EPOCHS 5")
+    return result
+
+
+def bare_parser(description: str, example: str) -> ArgumentParser:
+    """A parser without arguments, for a tool that needs no configuration.
 
     Args:
         description: what the tool does.
         example: complete commands, shown below the options as they are.
     """
-    result = ArgumentParser(
+    return ArgumentParser(
         description=description,
         epilog=example,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    result.add_argument("--cfg", "--config", required=True, metavar="FILE", help="configuration, e.g. configs/X.yaml")
-    result.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to change, e.g. SOLVER.EPOCHS 5")
-    return result
 
 
 def run_tool(main: Callable[[Namespace], int | None], parser: ArgumentParser, argv: Sequence[str] | None = None) -> int:
@@ -35,8 +40,8 @@ def run_tool(main: Callable[[Namespace], int | None], parser: ArgumentParser, ar
         argv: arguments without the program's name; None = those of the process.
 
     Returns:
-        0 on success, the error's own code (2 configuration, 4 data, 6 disk full), or 130 after Ctrl-C. Errors without
-        an exit code are bugs and keep their traceback.
+        0 on success, the error's own code (2 configuration, 4 data, 5 not finite, 6 disk full, 7 out of memory), or
+        130 after Ctrl-C. Errors without an exit code are bugs and keep their traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = parser.parse_intermixed_args(argv)

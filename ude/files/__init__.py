@@ -1,13 +1,14 @@
 """Safe, atomic and hashed reading and writing: the only place that reads checkpoints or writes results."""
 
 from .atomic import atomic_path, clean_temporary, write_bytes, write_text
-from .checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from .checkpoints import load_checkpoint, load_foreign, load_weights, save_checkpoint, save_weights
 from .checksums import sha256
-from .errors import DataError, DiskFullError, MissingFileError
+from .errors import DataError, DiskFullError, MissingFileError, require_space
 from .images import read_image, write_image
-from .interrupt import stop_after_batch
+from .interrupt import exit_on_terminate, stop_after_batch
+from .lock import lock_folder
 from .paths import safe_path
-from .records import append_jsonl, read_json, read_jsonl, write_json
+from .records import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
 
 __all__ = [
     "DataError",
@@ -16,11 +17,15 @@ __all__ = [
     "append_jsonl",
     "atomic_path",
     "clean_temporary",
+    "exit_on_terminate",
     "load_checkpoint",
+    "load_foreign",
     "load_weights",
+    "lock_folder",
     "read_image",
     "read_json",
     "read_jsonl",
+    "require_space",
     "safe_path",
     "save_checkpoint",
     "save_weights",
@@ -29,5 +34,6 @@ __all__ = [
     "write_bytes",
     "write_image",
     "write_json",
+    "write_jsonl",
     "write_text",
 ]

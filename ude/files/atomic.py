@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ _STALE_S = 24 * 3600
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, size: int | None = None) -> Iterator[Path]:
     """A temporary path beside `path`, with its suffix; it takes the place of `path` when the block ends well.
 
     An exception removes it and leaves an older `path` as it was; so does a kill, but for a temporary file that
@@ -24,14 +25,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: the file to write; its folders are made.
+        size: how much is going to be written, where that is known, for the error of a full disk [bytes].
 
     Raises:
         DiskFullError: no space is left.
         DataError: the place cannot be written to.
     """
     target = Path(path)
-    temporary = target.with_name(f"{_PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
-    with writing(target):
+    temporary = temporary_beside(target)
+    with writing(target, size):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
@@ -55,15 +57,34 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def temporary_beside(target: Path) -> Path:
+    """A free name in the folder of `target`, with its suffix, that `clean_temporary` knows as this process's."""
+    return target.with_name(f"{_PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+
+
 def clean_temporary(folder: str | Path) -> int:
-    """Removes what killed writers left below a folder and returns how many files that were.
+    """Removes what killed writers left below a folder and returns how many files and folders that were.
 
     Files of processes that still run stay; those of another machine stay for a day.
     """
     stale = [path for path in Path(folder).rglob(f"{_PREFIX}*") if _abandoned(path)]
     for path in stale:
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(stale)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _flush(path: Path) -> None:
@@ -81,18 +102,8 @@ def _host() -> str:
 def _abandoned(path: Path) -> bool:
     host, pid, *_ = [*path.name.removeprefix(_PREFIX).split("-"), ""]
     if host == _host() and pid.isdigit():
-        return not _alive(int(pid))
+        return not alive(int(pid))
     try:
         return time.time() - path.stat().st_mtime > _STALE_S
     except FileNotFoundError:
         return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,6 +1,7 @@
 """Checkpoints and weights: tensors and plain values only, hashed, and never code."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import atomic_path
 from .checksums import announce, check, settle, sha256
-from .errors import DataError
+from .errors import DataError, MissingFileError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most users of this package need none
     import torch
@@ -27,7 +28,7 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     """
     import torch
 
-    with _hashed(Path(path)) as temporary:
+    with _hashed(Path(path), _size(state)) as temporary:
         with open(temporary, "wb") as file:
             torch.save(state, file)
         try:
@@ -70,7 +71,7 @@ def save_weights(path: str | Path, state_dict: "dict[str, Tensor]") -> None:
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
-    with _hashed(Path(path)) as temporary:
+    with _hashed(Path(path), _size(tensors)) as temporary:
         temporary.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
@@ -94,14 +95,51 @@ def load_weights(path: str | Path) -> "dict[str, Tensor]":
         raise DataError(f"{path} is not a safetensors file ({error}); use weights written by ude") from error
 
 
+def load_foreign(path: str | Path) -> dict[str, Any]:
+    """The tensors and plain values of a ``.pth``, ``.bin`` or ``.ckpt`` file of another program, on the CPU.
+
+    Nothing in the file is run. The configuration class that md4all stores in its checkpoints comes back as a plain
+    ordered dictionary; any other class is refused.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is damaged, or holds more than tensors and plain values.
+    """
+    import torch
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}; check the path")
+    try:
+        with torch.serialization.safe_globals([(OrderedDict, "config.config.CfgNode")]):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # not chained: torch's own text recommends the unsafe way
+        raise DataError(
+            f"{path} is not a file of tensors and plain values: {_reason(error)}; nothing in it was run; download it "
+            "again, or save its state_dict alone"
+        ) from None
+    if not isinstance(state, dict):
+        raise DataError(f"{path} holds a {type(state).__name__}, not a dictionary; save its state_dict alone")
+    return state
+
+
 @contextmanager
-def _hashed(path: Path) -> Iterator[Path]:
+def _hashed(path: Path, size: int) -> Iterator[Path]:
     """A temporary path as in `atomic_path`; its checksum goes beside `path`."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, size=size) as temporary:
         yield temporary
         digest = sha256(temporary)
         announce(path, digest)
     settle(path, digest)
+
+
+def _size(state: Any) -> int:
+    """Bytes of all tensors in a state; the rest of a checkpoint is small."""
+    if isinstance(state, dict):
+        return sum(_size(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return sum(_size(value) for value in state)
+    return getattr(state, "nbytes", 0)
 
 
 def _reason(error: Exception) -> str:

@@ -35,12 +35,21 @@ def append_jsonl(path: str | Path, row: dict[str, Any]) -> None:
         ValueError: the row holds NaN or infinity.
         DiskFullError: no space is left.
     """
-    line = json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n"
+    line = _line(row)
     with writing(Path(path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b") as file:
             _cut_half_line(file)
             file.write(line.encode("utf-8"))
+
+
+def write_jsonl(path: str | Path, rows: list[dict[str, Any]]) -> None:
+    """Writes rows atomically as a JSON Lines file.
+
+    Raises:
+        ValueError: a row holds NaN or infinity.
+    """
+    write_text(path, "".join(_line(row) for row in rows))
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
@@ -53,6 +62,10 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     whole, _, _ = _text(path).rpartition("\n")
     rows = [(n, line) for n, line in enumerate(whole.split("\n"), start=1) if line.strip()]
     return [_row(line, f"line {n} of {path}") for n, line in rows]
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _row(line: str, place: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Where weights come from and where they go: model folders, hub encoders, ImageNet."""
+"""Where networks are stored and found again: model folders and hub ids."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -7,8 +8,7 @@ from torch import Tensor, nn
 
 from ude.files import DataError, MissingFileError, load_weights, read_json, save_weights, write_json, write_text
 
-from .depth_net import BACKBONES, DepthNet
-from .dino_dpt import DinoDptSize
+from .depth_net import DepthNet
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -18,15 +18,15 @@ tags: [depth-estimation]
 ---
 # {name}
 
-A `{name}` trained with `ude`. Load it with `ude.models.load_model({name}, folder)` or `{name}.from_pretrained(folder)`.
+A `{name}` {origin}. Load it with `ude.models.load_model({name}, folder)` or `{name}.from_pretrained(folder)`.
 """
 
 
-def save_model(model: nn.Module, folder: Path) -> None:
-    """Write constructor arguments, weights (safetensors, hashed) and a short card into a folder."""
+def save_model(model: nn.Module, folder: Path, *, origin: str = "trained with `ude`") -> None:
+    """Write constructor arguments, weights (safetensors, hashed) and a short card with their origin into a folder."""
     write_json(folder / "config.json", model._hub_mixin_config)
     save_weights(folder / "model.safetensors", model.state_dict())
-    write_text(folder / "README.md", _CARD.format(name=type(model).__name__))
+    write_text(folder / "README.md", _CARD.format(name=type(model).__name__, origin=origin))
 
 
 def load_model(model_class: type[Model], folder: str | Path) -> Model:
@@ -40,16 +40,34 @@ def load_model(model_class: type[Model], folder: str | Path) -> Model:
     if not (folder / "config.json").is_file():
         raise MissingFileError(f"no trained model in {folder}; run: python tools/train.py --cfg ... first")
     model = model_class(**read_json(folder / "config.json"))
-    state, own = load_weights(folder / "model.safetensors"), model.state_dict()
-    missing, unexpected = own.keys() - state.keys(), state.keys() - own.keys()
+    place = f"{folder}/model.safetensors"
+    load_exactly(model, load_weights(place), place)
+    return model.eval()
+
+
+def load_exactly(model: nn.Module, state: Mapping[str, Tensor], place: str | Path) -> None:
+    """Load a state that must have all tensors of a model, no others, and their shapes.
+
+    Raises:
+        DataError: with counts and first names, when it has not.
+    """
+    own = model.state_dict()
+    missing, unexpected = [*(own.keys() - state.keys())], [*(state.keys() - own.keys())]
     misshapen = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
     if missing or unexpected or misshapen:
         raise DataError(
-            f"{folder}/model.safetensors does not fit {model_class.__name__}: {len(missing)} missing, "
-            f"{len(unexpected)} unexpected and {len(misshapen)} misshapen tensors; was it written by another version?"
+            f"{place} does not fit {type(model).__name__}: {misfit(missing, unexpected, misshapen)}; was it written "
+            "by another version?"
         )
     model.load_state_dict(state)
-    return model.eval()
+
+
+def misfit(missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str]) -> str:
+    """Counts of what does not fit, and the first names of each."""
+    counts = f"{len(missing)} missing, {len(unexpected)} unexpected and {len(misshapen)} misshapen tensors"
+    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    examples = [f"{kind} {', '.join(sorted(names)[:3])}" for kind, names in kinds.items() if names]
+    return f"{counts} ({'; '.join(examples)})"
 
 
 def load_depth_net(run: str | Path) -> DepthNet:
@@ -69,39 +87,6 @@ def looks_like_hub_id(name: str | Path) -> bool:
     """Whether a name is of the form ``owner/model`` and neither it nor its parent is a folder here."""
     path = Path(name)
     return str(name).count("/") == 1 and not path.is_absolute() and not path.is_dir() and not path.parent.is_dir()
-
-
-def load_pretrained_encoder(depth_net: DepthNet) -> None:
-    """Start the encoder of a depth network from the DINOv2 weights of its row in ``BACKBONES``.
-
-    Raises:
-        DataError: when the row has no weights, or they are neither cached nor reachable.
-    """
-    from transformers import Dinov2Backbone
-
-    size = BACKBONES[depth_net.backbone]
-    if not isinstance(size, DinoDptSize) or not size.hub_id:
-        raise DataError(f"backbone {depth_net.backbone} has no pretrained weights; set MODEL.DEPTH.PRETRAINED False")
-    encoder = depth_net.trunk.encoder
-    pretrained = from_hub(Dinov2Backbone, size.hub_id, config=encoder.config)
-    encoder.load_state_dict(pretrained.state_dict())
-
-
-def imagenet_resnet18() -> dict[str, Tensor]:
-    """ImageNet weights of torchvision's ResNet-18.
-
-    Raises:
-        DataError: when they are neither cached nor reachable.
-    """
-    import torchvision
-
-    try:
-        return torchvision.models.ResNet18_Weights.DEFAULT.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise DataError(
-            f"ImageNet weights of resnet18 cannot be had ({error}); set MODEL.POSE_PRETRAINED False, or put the file "
-            "into the torch hub cache"
-        ) from error
 
 
 def from_hub(model_class: type[Model], name: str, **kwargs: object) -> Model:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .heads import hidden_head
+
 
 @dataclass(frozen=True)
 class DinoDptSize:
@@ -50,6 +52,8 @@ class DinoDpt(nn.Module):
     """
 
     PATCH = 14
+
+    head = staticmethod(hidden_head)
 
     def __init__(self, size: DinoDptSize) -> None:
         from transformers import DepthAnythingConfig, Dinov2Backbone, Dinov2Config

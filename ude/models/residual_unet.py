@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 
+from .heads import hidden_head
+
 
 class ResidualUnet(nn.Module):
     """Images to four decoder maps at 1/1, 1/2, 1/4 and 1/8, and the last encoder map at 1/32.
@@ -17,6 +19,8 @@ class ResidualUnet(nn.Module):
     Args:
         widths: channels of the five encoder stages, each at half the size of the one before.
     """
+
+    head = staticmethod(hidden_head)
 
     def __init__(self, widths: tuple[int, int, int, int, int]) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .checkpoint import from_hub
-from .normalisation import ImageNetNormalisation
+from .normalisation import Normalisation
 
 
 class DinoFeatures(nn.Module):
@@ -27,7 +27,7 @@ class DinoFeatures(nn.Module):
 
         super().__init__()
         self.encoder = from_hub(Dinov2Model, str(name))
-        self.normalise = ImageNetNormalisation()
+        self.normalise = Normalisation()
         self.eval().requires_grad_(False)
 
     @property
