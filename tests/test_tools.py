@@ -2,6 +2,8 @@
 
 import json
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,7 @@ from safetensors.torch import load_file
 from tiny_pipeline import IP_ADAPTER_WEIGHTS, save_tiny_pipeline
 
 from ude.engine import TeacherModule, records
-from ude.files import read_image, write_image
+from ude.files import lock_folder, read_image, write_image
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = [
@@ -84,7 +86,7 @@ def test_tensorboard_has_image_grids_with_named_columns(runs):
     events = EventAccumulator(str(runs / "student" / "tensorboard"))
     events.Reload()
     (grid,) = events.Tags()["images"]
-    assert grid.startswith("grid/input | target | reliable | error")
+    assert grid.startswith("vis/input | target | reliable | error")
 
 
 def test_scalars_are_logged_as_json_lines_and_in_tensorboard(runs):
@@ -179,6 +181,29 @@ def test_a_run_that_never_began_leaves_its_name_free(world_root, tmp_path, capsy
     other = arguments("teacher", tmp_path, world_root, "LOSS.SMOOTHNESS", "0.5")
     assert "another configuration" in one_line_error(capsys, 4, train.main, other)
     assert "add --resume" in one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, world_root))
+
+
+def test_an_output_folder_that_cannot_be_written_is_named_before_anything_is_loaded(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    args = arguments("teacher", tmp_path / "file" / "runs", tmp_path / "nowhere")
+    error = one_line_error(capsys, 4, train.main, args)
+    assert f"cannot write {tmp_path}/file/runs/teacher/.lock: Not a directory; choose a folder" in error
+
+
+def test_a_second_training_into_the_same_folder_is_refused_at_once(world_root, tmp_path, capsys):
+    with lock_folder(tmp_path / "teacher"):
+        error = one_line_error(capsys, 4, train.main, arguments("teacher", tmp_path, tmp_path / "nowhere"))
+        holder = f"{tmp_path}/teacher is in use by process {os.getpid()} on {platform.node()} since "
+        assert error.startswith(f"error: {holder}")
+    assert train.main(arguments("teacher", tmp_path, world_root, "RUN.MAX_STEPS", "1")) == 0
+
+
+def test_a_full_disk_ends_training_with_code_6_and_the_need(world_root, tmp_path, capsys, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    error = one_line_error(capsys, 6, train.main, arguments("teacher", tmp_path, world_root))
+    assert re.search(r"too little space for 3 checkpoints of .* MB: .* MB needed, 1\.0 MB free on that disk", error)
+    assert not (tmp_path / "teacher").exists()
 
 
 @pytest.mark.slow

@@ -150,8 +150,8 @@ def view_synthesis(
 def _gathered(image: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """:func:`sample_image` inside of the image, in a form that the compiler fuses with what comes before and after."""
     width, channels = image.shape[-1], image.shape[1]
-    left = u.detach().floor().clamp(max=width - 2)
-    top = v.detach().floor().clamp(max=image.shape[-2] - 2)
+    left = u.detach().floor().nan_to_num().clamp(max=width - 2)  # no index may come of a coordinate that is NaN
+    top = v.detach().floor().nan_to_num().clamp(max=image.shape[-2] - 2)
     index = (top * width + left).long().flatten(2)  # (B, 1, H * W)
     flat = image.flatten(2)
 

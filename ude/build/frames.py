@@ -57,6 +57,7 @@ def training_data(cfg: CfgNode) -> TrainingData:
         color_jitter=cfg.DATA.COLOR_JITTER,
         flip_prob=cfg.DATA.FLIP_PROB,
         noise_prob=cfg.DATA.NOISE_PROB,
+        pose_input=cfg.STAGE == "teacher" and cfg.MODEL.POSE == "learned",  # a frozen pose network sees clean frames
         seed=cfg.SEED,
     )
     return TrainingData(

@@ -1,24 +1,30 @@
 """Training of the config: networks, stage, run folder."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from yacs.config import CfgNode
 
-from ude.config import ConfigError, dump_config
-from ude.engine import RunOptions, Solver, StudentModule, StudentWeights, TeacherModule, TeacherWeights, fit, has_work
+from ude.config import ConfigError, config_hash, dump_config
+from ude.engine import RunOptions, Solver, StudentModule, StudentWeights, TeacherModule, TeacherWeights, claim_run, fit
 from ude.engine.base import DepthModule
+from ude.engine.teacher_cache import TeacherCache
 from ude.models import DepthNet, PoseNet, load_model
-from ude.models.checkpoint import load_depth_net, load_pretrained_encoder
+from ude.models.checkpoint import load_depth_net
+from ude.models.pretrained import load_pretrained
 from ude.models.semantic import DinoFeatures
 
 from .frames import training_data
 from .identity import identity, naming
 
 _DATA = ("SOURCE", "ROOT", "VERSION", "SPLIT_TRAIN", "MIN_SPEED", "SIZE", "FRAME_OFFSETS", "COLOR_JITTER", "FLIP_PROB")
+_MODEL = ("DEPTH", "POSE", "POSE_PRETRAINED", "TEACHER", "INIT_FROM_TEACHER", "SEMANTIC")
 _LEARNED_FROM = (
-    *("STAGE", "SEED", "MODEL", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
+    *("STAGE", "SEED", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
+    *(f"MODEL.{key}" for key in _MODEL),
     *(f"DATA.{key}" for key in (*_DATA, "NOISE_PROB", "TRANSLATED")),
 )
 
@@ -29,10 +35,11 @@ def run_folder(cfg: CfgNode) -> Path:
 
 
 def depth_net(cfg: CfgNode) -> DepthNet:
-    """A fresh depth network, its encoder pretrained where the config says so."""
+    """A fresh depth network, started from the weights that the config names."""
     network = DepthNet(**_depth_arguments(cfg))
     if cfg.MODEL.DEPTH.PRETRAINED:
-        load_pretrained_encoder(network)
+        with naming("MODEL.DEPTH.WEIGHTS"):
+            load_pretrained(network, cfg.MODEL.DEPTH.WEIGHTS)
     return network
 
 
@@ -56,21 +63,23 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
         DataError: when the folder holds another run, or this one and ``resume`` is false.
     """
     folder, upstream, options = run_folder(cfg), [], _run_options(cfg)
+    if cfg.MODEL.DEPTH.WEIGHTS:
+        upstream = [Path(cfg.MODEL.DEPTH.WEIGHTS) / "version.json"]
     if cfg.STAGE == "student":
-        upstream = [Path(cfg.MODEL.TEACHER) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
+        upstream += [Path(cfg.MODEL.TEACHER) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
     made_from = identity(cfg, _LEARNED_FROM, upstream)
-    if not has_work(folder, made_from["config_hash"], resume=resume):
-        return False
-    torch.manual_seed(cfg.SEED)
-    fit(
-        stage(cfg),
-        training_data(cfg),
-        folder=folder,
-        options=options,
-        config_text=dump_config(cfg),
-        identity=made_from,
-    )
-    return True
+    with claim_run(folder, made_from["config_hash"], resume=resume) as unfinished:
+        if unfinished:
+            torch.manual_seed(cfg.SEED)
+            fit(
+                stage(cfg),
+                training_data(cfg),
+                folder=folder,
+                options=options,
+                config_text=dump_config(cfg),
+                identity=made_from,
+            )
+    return unfinished
 
 
 def _depth_arguments(cfg: CfgNode) -> dict[str, Any]:
@@ -82,11 +91,14 @@ def _depth_arguments(cfg: CfgNode) -> dict[str, Any]:
         "max_depth": depth.MAX,
         "input_height": depth.INPUT_SIZE[0],
         "input_width": depth.INPUT_SIZE[1],
+        "normalisation": depth.NORMALISATION,
     }
 
 
 def _run_options(cfg: CfgNode) -> RunOptions:
     run = cfg.RUN
+    if run.COMPILE and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise ConfigError("RUN.COMPILE needs a C++ compiler, and there is no g++ (or $CXX); set RUN.COMPILE False")
     if run.ACCELERATOR in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"RUN.ACCELERATOR is {run.ACCELERATOR}, but torch finds no GPU; set RUN.ACCELERATOR auto or cpu"
@@ -111,7 +123,7 @@ def _teacher(cfg: CfgNode, shared: dict[str, Any]) -> TeacherModule:
             pose_net.load_imagenet()
     loss = cfg.LOSS
     weights = TeacherWeights(loss.PHOTOMETRIC, loss.SMOOTHNESS, loss.VELOCITY, loss.SSIM_WEIGHT, loss.AUTOMASK)
-    return TeacherModule(depth_net(cfg), pose_net, weights=weights, **shared)
+    return TeacherModule(depth_net(cfg), pose_net, weights=weights, compile_loss=cfg.RUN.COMPILE, **shared)
 
 
 def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
@@ -128,6 +140,7 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
                 f"MODEL.SEMANTIC {cfg.MODEL.SEMANTIC} has {semantic.channels} channels but the student's encoder "
                 f"{student.feature_channels}; choose the DINOv2 of its size, or MODEL.SEMANTIC teacher"
             )
+    cache = TeacherCache(run_folder(cfg) / "teacher_cache", config_hash(cfg, _LEARNED_FROM))
     return StudentModule(
         student.train(),
         teacher=teacher,
@@ -136,6 +149,7 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
         weights=StudentWeights(
             loss.DISTILLATION, loss.SEMANTIC, loss.SEMANTIC_MARGIN, loss.RELIABILITY, loss.SSIM_WEIGHT
         ),
+        cache=cache if cfg.MODEL.TEACHER_CACHE else None,
         **shared,
     )
 

@@ -45,8 +45,14 @@ _C.TRANSLATOR.IP_ADAPTER_SCALE = 0.5
 
 _C.MODEL = CfgNode()
 _C.MODEL.DEPTH = CfgNode()
-_C.MODEL.DEPTH.BACKBONE = "dinov2_vitb14"  # tiny | resnet_small | dinov2_vits14 | dinov2_vitb14 | dinov2_vitl14
-_C.MODEL.DEPTH.PRETRAINED = True  # start the encoder from its hub weights; tiny and resnet_small have none
+# tiny | resnet_small | resnet18 | resnet50 | dinov2_vits14 | dinov2_vitb14 | dinov2_vitl14, which read the blocks of
+# Depth Anything V2; with _last4 behind the name those of V1
+_C.MODEL.DEPTH.BACKBONE = "dinov2_vitb14"
+_C.MODEL.DEPTH.PRETRAINED = True  # start from MODEL.DEPTH.WEIGHTS; tiny and resnet_small have none of their own
+# "" = DINOv2 of the backbone's size, or ImageNet for a ResNet. Else hub id, folder or file of DINOv2 or Depth Anything,
+# a torchvision file for a ResNet, or the run folder of tools/train.py or tools/convert.py
+_C.MODEL.DEPTH.WEIGHTS = ""
+_C.MODEL.DEPTH.NORMALISATION = "imagenet"  # imagenet | monodepth2 | md4all_{nuscenes,robotcar}_{day,night}
 _C.MODEL.DEPTH.INPUT_SIZE = (518, 784)  # (height, width) the network sees [px]
 _C.MODEL.DEPTH.NUM_SCALES = 4  # 1..4
 _C.MODEL.DEPTH.MIN = 0.1  # nearest depth the decoder can say [m]
@@ -55,6 +61,9 @@ _C.MODEL.POSE = "learned"  # learned | ego
 _C.MODEL.POSE_PRETRAINED = True  # ImageNet weights for the pose encoder
 _C.MODEL.TEACHER = ""  # run folder of the teacher; the student needs one
 _C.MODEL.INIT_FROM_TEACHER = True
+# Keep what the frozen teacher says about each frame in the run folder until the run finishes, so that it runs in the
+# first epoch only. Takes 0.7 MB per frame of 320 x 576, 1.5 MB with LOSS.RELIABILITY: 11 or 22 GB for nuScenes.
+_C.MODEL.TEACHER_CACHE = True
 _C.MODEL.SEMANTIC = "facebook/dinov2-base"  # frozen encoder of the semantic loss: hub id, folder, or "teacher"
 
 _C.LOSS = CfgNode()
@@ -83,6 +92,7 @@ _C.RUN = CfgNode()
 _C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | mps
 _C.RUN.DEVICES = 1
 _C.RUN.PRECISION = "32-true"  # 32-true | bf16-mixed | 16-mixed
+_C.RUN.COMPILE = False  # fuse the photometric loss of the teacher (torch.compile); needs a C++ compiler
 _C.RUN.NUM_WORKERS = 4  # loader processes per device
 _C.RUN.LOG_EVERY = 50  # [steps]
 _C.RUN.IMAGES_EVERY = 500  # [steps] between image grids; 0 writes none

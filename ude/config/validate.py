@@ -12,7 +12,14 @@ CHOICES = {
     "STAGE": ("teacher", "student"),
     "DATA.SOURCE": ("nuscenes",),
     "TRANSLATOR.KIND": ("simulated", "diffusion"),
-    "MODEL.DEPTH.BACKBONE": ("tiny", "resnet_small", "dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14"),
+    "MODEL.DEPTH.BACKBONE": (
+        *("tiny", "resnet_small", "resnet18", "resnet50", "dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14"),
+        *("dinov2_vits14_last4", "dinov2_vitb14_last4", "dinov2_vitl14_last4"),
+    ),
+    "MODEL.DEPTH.NORMALISATION": (
+        *("imagenet", "monodepth2", "md4all_nuscenes_day", "md4all_nuscenes_night"),
+        *("md4all_robotcar_day", "md4all_robotcar_night"),
+    ),
     "MODEL.DEPTH.NUM_SCALES": (1, 2, 3, 4),
     "MODEL.POSE": ("learned", "ego"),
     "LOSS.RELIABILITY": ("teacher_better", "as_printed", "off"),
@@ -108,6 +115,8 @@ def problems_of(config: CfgNode) -> Iterator[tuple[str, str]]:
 def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
     if config.MODEL.DEPTH.MAX <= config.MODEL.DEPTH.MIN:
         yield "MODEL.DEPTH.MAX", _above("MODEL.DEPTH.MIN", config.MODEL.DEPTH.MIN, config.MODEL.DEPTH.MAX)
+    if config.MODEL.DEPTH.WEIGHTS and not config.MODEL.DEPTH.PRETRAINED:
+        yield "MODEL.DEPTH.WEIGHTS", f"must be '' without MODEL.DEPTH.PRETRAINED, got {config.MODEL.DEPTH.WEIGHTS!r}"
     if config.EVAL.MAX_DEPTH <= config.EVAL.MIN_DEPTH:
         yield "EVAL.MAX_DEPTH", _above("EVAL.MIN_DEPTH", config.EVAL.MIN_DEPTH, config.EVAL.MAX_DEPTH)
     if config.STAGE == "student":
@@ -115,6 +124,8 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
             yield "MODEL.TEACHER", "must be the run folder of the teacher when STAGE is student, got ''"
         if not config.DATA.TRANSLATED.ROOT:
             yield "DATA.TRANSLATED.ROOT", "must be a folder of tools/translate.py when STAGE is student, got ''"
+        if config.MODEL.INIT_FROM_TEACHER and config.MODEL.DEPTH.WEIGHTS:
+            yield "MODEL.DEPTH.WEIGHTS", "must be '' when the student starts from its teacher (MODEL.INIT_FROM_TEACHER)"
     if config.TRANSLATOR.KIND == "diffusion":
         yield from _contradictions_of_diffusion(config.TRANSLATOR)
 

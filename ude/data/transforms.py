@@ -31,12 +31,14 @@ class DeviceTransform:
             (not below 0), the hue from -s ... s turns.
         flip_prob: probability that a depth input is mirrored.
         noise_prob: probability that a depth input gets noise.
+        pose_input: whether a pose network is trained, which needs augmented frames: three quarters of the work.
         seed: seed of the draws.
     """
 
     color_jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     flip_prob: float = 0.0
     noise_prob: float = 0.0
+    pose_input: bool = True
     seed: int = 0
 
     def __call__(self, batch: dict[str, Any], epoch: int, training: bool) -> dict[str, Any]:
@@ -50,12 +52,13 @@ class DeviceTransform:
 
         Returns:
             A new batch with clean float ``target`` and ``sources``, ``depth_input`` (B, 3, H, W) made of ``input``,
-            ``flipped`` (B,) bool, and with sources ``pose_input`` (B, 1 + S, 3, H, W), made of the real target and
-            sources, never translated and never mirrored.
+            ``flipped`` (B,) bool, and with sources and where wanted ``pose_input`` (B, 1 + S, 3, H, W), made of the
+            real target and sources, never translated and never mirrored.
         """
         images = {key: _to_float(batch[key]) for key in ("target", "sources") if key in batch}
         frames = [_to_float(batch["input"])[:, None]]
-        if "sources" in images:
+        wanted = self.pose_input and "sources" in images
+        if wanted:
             frames += [images["target"][:, None], images["sources"]]
         stack = torch.cat(frames, dim=1)  # (B, 1 or 2 + S, 3, H, W)
         flipped = torch.zeros(len(stack), dtype=torch.bool, device=stack.device)
@@ -65,7 +68,7 @@ class DeviceTransform:
         depth_input = torch.where(flipped[:, None, None, None], stack[:, 0].flip(-1), stack[:, 0])
         if training and self.noise_prob > 0:
             depth_input = self._with_noise(depth_input, batch["frame_id"], epoch)
-        poses = {"pose_input": stack[:, 1:]} if "sources" in images else {}
+        poses = {"pose_input": stack[:, 1:]} if wanted else {}
         return batch | images | poses | {"depth_input": depth_input, "flipped": flipped}
 
     def _draws(self, frame_ids: list[str], epoch: int) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,8 @@
 
 from ude.engine.base import Solver
 from ude.engine.datamodule import TrainingData
-from ude.engine.run import RunOptions, fit, has_work
+from ude.engine.run import RunOptions, fit
+from ude.engine.run_folder import claim_run
 from ude.engine.student import StudentModule, StudentWeights
 from ude.engine.teacher import TeacherModule, TeacherWeights
 
@@ -14,6 +15,6 @@ __all__ = [
     "TeacherModule",
     "TeacherWeights",
     "TrainingData",
+    "claim_run",
     "fit",
-    "has_work",
 ]

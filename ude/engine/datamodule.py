@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, Sampler
 
 from ude.data.datasets import TrainingFrames, collate
@@ -13,31 +14,45 @@ from ude.files import DataError
 
 
 class EpochSampler(Sampler[int]):
-    """A random order of ``length`` frames, drawn from the seed and the epoch.
+    """A random order of frames, drawn from the seed and the epoch alone, of which each process takes its share.
+
+    The frames of all processes in a step are, in the order of the processes, those of the step of a single process with
+    as many times the batch size. What fills no step is left out.
 
     Args:
         length: number of frames.
         seed: base seed.
+        batch_size: frames per step and process.
+        processes: number of processes.
     """
 
-    def __init__(self, length: int, seed: int) -> None:
+    def __init__(self, length: int, seed: int, *, batch_size: int = 1, processes: int = 1) -> None:
         self.length = length
         self.seed = seed
+        self.batch_size = batch_size
+        self.processes = processes
+        self.rank = 0
         self.epoch = 0
         self.skip = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self.length // (self.batch_size * self.processes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return self.steps * self.batch_size
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.length, generator=generator).tolist()
-        seen, self.skip = self.skip, 0  # by the run that is resumed; they go last, so that the length stays
-        return iter(order[seen:] + order[:seen])
+        order = torch.randperm(self.length, generator=generator)[: self.steps * self.processes * self.batch_size]
+        own = order.view(self.steps, self.processes, self.batch_size)[:, self.rank]
+        done, self.skip = self.skip, 0  # by the run that is resumed; they go last, so that the length stays
+        return iter(own.roll(-done, 0).flatten().tolist())
 
 
 class TrainingData(L.LightningDataModule):
@@ -74,14 +89,13 @@ class TrainingData(L.LightningDataModule):
         self.frames = frames
         self.transform = transform
         self.options = {"batch_size": batch_size, "num_workers": num_workers}
-        self.per_step = batch_size * devices
-        self.sampler = EpochSampler(len(frames), seed)
+        self.sampler = EpochSampler(len(frames), seed, batch_size=batch_size, processes=devices)
 
     def train_dataloader(self) -> DataLoader:
-        """Shuffled full batches of the current epoch."""
-        epoch = self.trainer.current_epoch if self.trainer is not None else 0
-        self.frames.set_epoch(epoch)
-        self.sampler.set_epoch(epoch)
+        """Shuffled full batches of this process, from the step that the run starts at."""
+        self.frames.set_epoch(self.sampler.epoch)
+        if self.trainer is not None:
+            self.sampler.rank = self.trainer.global_rank
         return DataLoader(
             self.frames,
             sampler=self.sampler,
@@ -93,14 +107,28 @@ class TrainingData(L.LightningDataModule):
         )
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch are done; Lightning stores it in checkpoints."""
-        return {"batches": self.trainer.fit_loop.epoch_loop.batch_progress.current.ready}
+        """How many batches are done, in all epochs; Lightning stores it in checkpoints."""
+        return {"batches_done": self.trainer.fit_loop.epoch_loop.batch_progress.total.ready}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Begin the resumed epoch behind the batches that were done."""
-        steps_per_epoch = len(self.frames) // self.per_step
-        self.sampler.skip = state_dict["batches"] % steps_per_epoch * self.per_step
+        """Begin behind the batches that were done."""
+        epoch, self.sampler.skip = divmod(state_dict["batches_done"], self.sampler.steps)
+        self.sampler.set_epoch(epoch)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Augment the batch on its device."""
         return self.transform(batch, epoch=self.trainer.current_epoch, training=True)
+
+
+class WholeEpochs(Callback):
+    """Begins a new epoch when a run is resumed exactly between two.
+
+    Lightning takes such a checkpoint for one from within the epoch that has ended, skips the hooks of the new epoch and
+    no longer counts right: resumed a second time, it repeats what was done.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The trainer has read its progress, and is about to begin."""
+        progress = trainer.fit_loop.epoch_progress.current
+        if progress.processed == progress.ready:
+            trainer.fit_loop.reset_restart_stage()

@@ -1,6 +1,7 @@
 """Image grids for TensorBoard: what the network saw, what it said, and which pixels counted."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,16 @@ def log_images(loggers: Iterable[Logger], batch: dict[str, Any], maps: dict[str,
     """Write the grid of a batch to every TensorBoard logger, with the column names in its tag."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            tag = "grid/" + " | ".join(["input", "target", *maps])
+            tag = "vis/" + " | ".join(["input", "target", *maps])
             logger.experiment.add_image(tag, image_grid(batch, maps), step)
+
+
+def log_config(loggers: Iterable[Logger], folder: Path) -> None:
+    """Show the ``config.yaml`` of a run folder, where there is one, as TensorBoard's text ``config``."""
+    file = folder / "config.yaml"
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger) and file.is_file():
+            logger.experiment.add_text("config", f"```yaml\n{file.read_text(encoding='utf-8')}\n```")
 
 
 def _panel(name: str, maps: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Lightning callbacks: one progress bar over all steps, the epoch for the frames' draws, stopping between steps."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,25 @@ class StepProgress(Callback):
         total = int(trainer.estimated_stepping_batches)
         self.bar = tqdm(total=total, initial=trainer.global_step, desc="train", unit="step", dynamic_ncols=True)
         self.bar.disable = self.bar.disable or not trainer.is_global_zero
+        self.shown = (trainer.global_step, time.perf_counter())
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the bar to the trainer's step."""
         if trainer.global_step % self.REFRESH == 0:
-            self.bar.set_postfix(epoch=trainer.current_epoch, loss=f"{outputs['loss'].item():.4f}", refresh=False)
+            self.bar.set_postfix(
+                epoch=trainer.current_epoch,
+                loss=f"{outputs['loss'].item():.4f}",
+                rate=f"{self._rate(trainer.global_step, len(batch['frame_id']) * trainer.world_size):.1f} images/s",
+                refresh=False,
+            )
         self.bar.update(trainer.global_step - self.bar.n)
+
+    def _rate(self, step: int, images: int) -> float:
+        """Images per second since the last look, at so many images per step."""
+        (last, then), self.shown = self.shown, (step, time.perf_counter())
+        return (step - last) * images / max(self.shown[1] - then, 1e-9)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Close the bar."""
@@ -74,6 +86,6 @@ class StopBetweenSteps(Callback):
         """Save and stop when a signal came."""
         try:
             self.stop_if_asked()
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):  # not where another process is lost: it would have to save, too
             trainer.save_checkpoint(self.checkpoint)
             raise

@@ -1,23 +1,24 @@
 """One training run in one folder: start, resume, finish."""
 
 import logging
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from ude.files import DataError, clean_temporary, read_json, stop_after_batch, write_json, write_text
+from ude.files import stop_after_batch, write_json, write_text
 from ude.models import save_model
 
 from .base import DepthModule
-from .datamodule import TrainingData
+from .datamodule import TrainingData, WholeEpochs
+from .processes import EndTogether, LargestOfAll, OwnSignals, first_process, strategy
 from .progress import EpochSeeds, StepProgress, StopBetweenSteps
-from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, usable_checkpoint
+from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, RunTensorBoard, rewind_rows, usable_checkpoint
+from .run_folder import require_checkpoint_space
 
 
 @dataclass(frozen=True)
@@ -45,39 +46,6 @@ class RunOptions:
     grad_clip: float = 0.0
 
 
-def has_work(folder: Path, config_hash: str, *, resume: bool) -> bool:
-    """Whether a run has something to train in its folder: False when it is finished there.
-
-    A folder without checkpoints holds nothing that could be lost, and is used whatever it was meant for.
-
-    Args:
-        folder: run folder.
-        config_hash: what the run is.
-        resume: continue an unfinished run.
-
-    Raises:
-        DataError: when the folder holds another run, or this one and ``resume`` is false.
-    """
-    version = folder / "version.json"
-    stored = read_json(version) if version.is_file() else {}
-    same = stored.get("config_hash") == config_hash
-    if not first_process():
-        return not (same and stored.get("finished"))
-    if not stored.get("finished") and not (folder / "checkpoints" / LAST).is_file():
-        return True
-    if not same:
-        raise DataError(f"{folder} holds a run with another configuration; choose another NAME or remove the folder")
-    if not resume:
-        raise DataError(f"{folder} already holds this run; add --resume to continue it, or choose another NAME")
-    clean_temporary(folder)
-    return not stored.get("finished")
-
-
-def first_process() -> bool:
-    """Whether this process is the one of a distributed run that writes."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
-
-
 def fit(
     module: DepthModule,
     data: TrainingData,
@@ -101,17 +69,23 @@ def fit(
         KeyboardInterrupt: SIGINT came; the step is finished and its checkpoint written.
         SystemExit: SIGTERM came (143); likewise.
     """
-    checkpoint = usable_checkpoint(folder / "checkpoints")
+    checkpoint, step = usable_checkpoint(folder / "checkpoints")
     if first_process():
+        require_checkpoint_space(module, folder)
         write_text(folder / "config.yaml", config_text)
         write_json(folder / "version.json", identity | {"finished": False})
-        if checkpoint is None:
-            write_text(folder / "metrics.jsonl", "")
-    with stop_after_batch() as stop_if_asked:
-        trainer = _trainer(data, folder, options)
-        trainer.callbacks.insert(0, StopBetweenSteps(stop_if_asked, folder / "checkpoints" / LAST))
-        _run(trainer, module, data, checkpoint)
-    trainer.save_checkpoint(folder / "checkpoints" / LAST)
+        rewind_rows(folder / "metrics.jsonl", step)
+    together = EndTogether()
+    with stop_after_batch(LargestOfAll()) as stop_if_asked:
+        trainer = _trainer(data, folder, options, first_step=step)
+        trainer.callbacks[:0] = [
+            together,
+            OwnSignals(),
+            StopBetweenSteps(stop_if_asked, folder / "checkpoints" / LAST),
+        ]
+        with together(trainer):
+            _run(trainer, module, data, checkpoint)
+            trainer.save_checkpoint(folder / "checkpoints" / LAST)
     if trainer.is_global_zero:
         save_model(module.depth_net, folder / "depth_net")
         if module.pose_net is not None:
@@ -129,7 +103,7 @@ def _run(trainer: L.Trainer, module: DepthModule, data: TrainingData, checkpoint
         raise
 
 
-def _trainer(data: TrainingData, folder: Path, options: RunOptions) -> L.Trainer:
+def _trainer(data: TrainingData, folder: Path, options: RunOptions, *, first_step: int) -> L.Trainer:
     """Lightning's trainer, writing into the run folder only."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for known in ("does not have many workers", "exists and is not empty", "dataloader is not resumable"):
@@ -151,12 +125,19 @@ def _trainer(data: TrainingData, folder: Path, options: RunOptions) -> L.Trainer
         gradient_clip_val=options.grad_clip or None,
         log_every_n_steps=options.log_every,
         logger=[
-            TensorBoardLogger(folder, name="", version="tensorboard"),
             JsonLinesLogger(folder / "metrics.jsonl"),
+            RunTensorBoard(folder, first_step),
         ],
-        plugins=[AtomicCheckpointIO()],
-        callbacks=[checkpoints, StepProgress(), EpochSeeds(data.frames)],
+        plugins=[AtomicCheckpointIO(folder), *_environment()],
+        callbacks=[checkpoints, StepProgress(), EpochSeeds(data.frames), WholeEpochs()],
+        strategy=strategy(options.devices),
+        use_distributed_sampler=False,  # the data module's own is exact on resume, and its batches those of one process
         enable_model_summary=False,
         enable_progress_bar=False,
         default_root_dir=folder,
     )
+
+
+def _environment() -> list[SLURMEnvironment]:
+    """Under SLURM: without Lightning's own requeueing, whose checkpoints would take precedence over the last one."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []

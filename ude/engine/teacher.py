@@ -6,6 +6,7 @@ Source: monodepth2, https://arxiv.org/abs/1806.01260, with the velocity term of 
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ude.losses import reprojection_loss, smoothness_loss, velocity_loss
@@ -41,6 +42,7 @@ class TeacherModule(DepthModule):
         pose_net: learns the poses; None takes ``T_source_target`` from the batch.
         weights: weights of the loss terms.
         offsets: frame offsets of the sources.
+        compile_loss: fuse the photometric loss with torch.compile; takes a minute or two before the first step.
         **kwargs: see :class:`DepthModule`.
     """
 
@@ -51,18 +53,20 @@ class TeacherModule(DepthModule):
         *,
         weights: TeacherWeights,
         offsets: tuple[int, ...],
+        compile_loss: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(depth_net, pose_net, **kwargs)
         self.weights = weights
         self.offsets = offsets
+        self.reprojection_loss = torch.compile(reprojection_loss, dynamic=False) if compile_loss else reprojection_loss
 
     def losses(self, batch: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Photometric, smoothness and (with a learned pose) velocity terms."""
         inverse_depths = self.predict_depth(batch).inverse_depths
         weights, target = self.weights, batch["target"]
         poses = source_poses(self.pose_net, batch, self.offsets)
-        photometric, maps = reprojection_loss(
+        photometric, maps = self.reprojection_loss(
             inverse_depths,
             target,
             batch["sources"],
