@@ -9,8 +9,8 @@ import torch
 
 from ude import losses
 from ude.geometry import transform_from_axis_angle, view_synthesis
-from ude.losses.box import box_mean
-from ude.losses.photometric import dssim
+from ude.losses.dssim import dssim
+from ude.losses.windows import window_sums, window_sums_adjoint
 
 H, W = 24, 40
 K = torch.tensor([[[40.0, 0, 19.5], [0, 40.0, 11.5], [0, 0, 1]]])
@@ -136,15 +136,28 @@ def test_gradient_of_the_reprojection_loss_equals_finite_differences():
     assert torch.autograd.gradcheck(loss, (*inverse_depths, T), eps=1e-7, atol=1e-6, rtol=1e-4)
 
 
-def test_box_mean_has_the_adjoint_of_the_reflected_mean():
+def test_window_sums_and_their_adjoint_are_those_of_the_reflected_pool():
     image = torch.rand(2, 3, 5, 7, dtype=torch.float64, requires_grad=True)
-    pooled = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
+    pooled = torch.nn.functional.avg_pool2d(padded, 3, 1, divisor_override=1)
     weights = torch.rand_like(pooled)
     (expected,) = torch.autograd.grad((pooled * weights).sum(), image)
-    (gradient,) = torch.autograd.grad((box_mean(image) * weights).sum(), image)
-    assert (box_mean(image) - pooled).abs().max() < 1e-15
-    assert (gradient - expected).abs().max() < 1e-14
-    assert torch.autograd.gradcheck(box_mean, torch.rand(1, 1, 2, 2, dtype=torch.float64, requires_grad=True))
+    assert (window_sums(image.detach()) - pooled).abs().max() < 1e-14
+    assert (window_sums_adjoint(weights) - expected).abs().max() < 1e-14
+
+
+@pytest.mark.parametrize("size", [(2, 2), (2, 5), (3, 3), (4, 6)])
+def test_gradient_of_dssim_equals_finite_differences(size):
+    prediction = torch.rand(1, 2, *size, dtype=torch.float64, requires_grad=True)
+    target = torch.rand(1, 2, *size, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda image: dssim(image, target), prediction)
+
+
+def test_no_gradient_flows_into_the_target():
+    prediction, target = (torch.rand(1, 3, 6, 8, requires_grad=True) for _ in range(2))
+    losses.photometric_error(prediction, target).sum().backward()
+    assert target.grad is None
+    assert prediction.grad.abs().sum() > 0
 
 
 def test_a_tie_between_two_sources_has_one_winner():

@@ -62,17 +62,6 @@ def transform_from_axis_angle(axis_angle: Tensor, translation: Tensor) -> Tensor
     return Rt_to_matrix4x4(axis_angle_to_rotation_matrix(axis_angle.float()), translation.float()[..., None])
 
 
-def pixel_grid(size: tuple[int, int], like: Tensor) -> Tensor:
-    """Homogeneous pixel centres (3, H * W) in row-major order, rows u, v and 1, on the device and type of ``like``."""
-    height, width = size
-    v, u = torch.meshgrid(
-        torch.arange(height, device=like.device, dtype=like.dtype),
-        torch.arange(width, device=like.device, dtype=like.dtype),
-        indexing="ij",
-    )
-    return torch.stack([u.flatten(), v.flatten(), torch.ones_like(u).flatten()])
-
-
 def at_least_float32(values: Tensor) -> Tensor:
     """Values of half precision in float32; float32 and float64 stay what they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
@@ -95,7 +84,7 @@ def project_depth(depth: Tensor, K: Tensor, T_source_target: Tensor) -> tuple[Te
     KORNIA_CHECK_SHAPE(depth, ["B", "1", "H", "W"])
     KORNIA_CHECK_SHAPE(K, ["B", "3", "3"])
     KORNIA_CHECK_SHAPE(T_source_target, ["B", "4", "4"])
-    homography = (K @ T_source_target[:, :3, :3] @ torch.linalg.inv(K))[..., None, None, None]  # (B, 3, 3, 1, 1, 1)
+    homography = (K @ T_source_target[:, :3, :3] @ _inverse(K))[..., None, None, None]  # (B, 3, 3, 1, 1, 1)
     shift = (K @ T_source_target[:, :3, 3:])[..., None, None]  # (B, 3, 1, 1, 1)
     u = torch.arange(depth.shape[-1], device=depth.device, dtype=depth.dtype)
     v = torch.arange(depth.shape[-2], device=depth.device, dtype=depth.dtype)[:, None]
@@ -145,6 +134,11 @@ def view_synthesis(
         image = sample_image(source.to(u.dtype), u, v, padding_mode=padding_mode)
     inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
     return image, inside & (z > MIN_Z)
+
+
+def _inverse(matrices: Tensor) -> Tensor:
+    """Inverse matrices; unlike ``inv`` it does not wait for the device to hear whether there is one."""
+    return torch.linalg.inv_ex(matrices).inverse
 
 
 def _gathered(image: Tensor, u: Tensor, v: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class DeviceTransform:
         flipped = torch.zeros(len(stack), dtype=torch.bool, device=stack.device)
         if training:
             factors, flips = self._draws(batch["frame_id"], epoch)
-            stack, flipped = color_jitter(stack, factors.to(stack.device)), flips.to(stack.device)
+            stack, flipped = color_jitter(stack, _on(stack.device, factors)), _on(stack.device, flips)
         depth_input = torch.where(flipped[:, None, None, None], stack[:, 0].flip(-1), stack[:, 0])
         if training and self.noise_prob > 0:
             depth_input = self._with_noise(depth_input, batch["frame_id"], epoch)
@@ -90,6 +90,11 @@ class DeviceTransform:
             noise = torch.randn(image.shape, generator=generator, device=image.device)
             image.add_(NOISE_SIGMA * noise).clamp_(0, 1)
         return noisy
+
+
+def _on(device: torch.device, values: Tensor) -> Tensor:
+    """Values of the CPU on a device, without waiting for what it still has to do."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _to_float(images: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ude.losses import distillation_loss, reliability_mask, reprojection_error, semantic_loss
+from ude.losses import distillation_loss, enlarged, reliability_mask, reprojection_error, semantic_loss
 from ude.losses.semantic import inconsistent_cells
 from ude.models import DepthNet, PoseNet
 
@@ -98,7 +97,7 @@ class StudentModule(DepthModule):
             count = None if mask is None else mean_over_processes(mask.sum())
         full = batch["target"].shape[-2:]
         distillation = [
-            distillation_loss(_enlarged(inverse_depth, full), teacher["inverse_depth"], mask, count)
+            distillation_loss(enlarged(inverse_depth, full), teacher["inverse_depth"], mask, count)
             for inverse_depth in prediction.inverse_depths
         ]
         terms = {"distillation": self.weights.distillation * torch.stack(distillation).mean()}
@@ -185,9 +184,3 @@ class StudentModule(DepthModule):
 
     def _frozen_networks(self) -> list[nn.Module]:
         return [network for network in self.frozen.values() if network is not None]
-
-
-def _enlarged(inverse_depth: Tensor, size: tuple[int, int]) -> Tensor:
-    if inverse_depth.shape[-2:] == size:
-        return inverse_depth
-    return F.interpolate(inverse_depth, size, mode="bilinear", align_corners=False)

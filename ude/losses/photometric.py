@@ -3,8 +3,6 @@
 Source: monodepth2, https://arxiv.org/abs/1806.01260, equations 1-5.
 """
 
-from typing import NamedTuple
-
 import torch
 from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Tensor
@@ -12,57 +10,21 @@ from torch.nn import functional as F
 
 from ude.geometry import at_least_float32, project_depth, sample_image
 
-from .box import box_mean
-
-C1 = 0.01**2
-C2 = 0.03**2
-
-
-class WindowedImage(NamedTuple):
-    """An image with the moments of its 3 x 3 windows, so that they are computed once for many comparisons.
-
-    Attributes:
-        image: (..., C, H, W).
-        mean: mean of every window, same shape.
-        variance: variance of every window, same shape.
-    """
-
-    image: Tensor
-    mean: Tensor
-    variance: Tensor
-
-
-def windowed(image: Tensor) -> WindowedImage:
-    """An image (..., C, H, W) with the mean and variance of its windows over a reflected border."""
-    mean = box_mean(image)
-    return WindowedImage(image, mean, box_mean(image * image) - mean * mean)
-
-
-def dssim(prediction: Tensor, target: Tensor | WindowedImage) -> Tensor:
-    """Structural dissimilarity (1 - SSIM) / 2 per pixel and channel, in [0, 1], of two images (..., C, H, W).
-
-    The window is a 3 x 3 box over a reflected border, as in monodepth2 (a Gaussian window gives other numbers).
-    Source: SSIM, https://doi.org/10.1109/TIP.2003.819861, with constants 0.01^2 and 0.03^2.
-    """
-    image, mean_t, variance_t = target if isinstance(target, WindowedImage) else windowed(target)
-    _, mean_p, variance_p = windowed(prediction)
-    means = mean_p * mean_t
-    covariance = box_mean(prediction * image) - means
-    numerator = (2 * means + C1) * (2 * covariance + C2)
-    denominator = (mean_p * mean_p + mean_t * mean_t + C1) * (variance_p + variance_t + C2)
-    return ((1 - numerator / denominator) / 2).clamp(0, 1)
+from .dssim import WindowedImage, dssim, windowed
 
 
 def photometric_error(prediction: Tensor, target: Tensor | WindowedImage, ssim_weight: float = 0.85) -> Tensor:
     """Per-pixel error (..., 1, H, W) between two images (..., 3, H, W): weighted DSSIM plus L1.
 
+    No gradient flows into the target.
+
     Source: monodepth2, https://arxiv.org/abs/1806.01260, equation 2.
     """
-    image = target.image if isinstance(target, WindowedImage) else target
+    target = target if isinstance(target, WindowedImage) else windowed(target)
     KORNIA_CHECK_SHAPE(prediction, ["*", "3", "H", "W"])
-    KORNIA_CHECK_SHAPE(image, ["*", "3", "H", "W"])
+    KORNIA_CHECK_SHAPE(target.image, ["*", "3", "H", "W"])
     structure = dssim(prediction, target).mean(-3, keepdim=True)
-    l1 = (prediction - image).abs().mean(-3, keepdim=True)
+    l1 = (prediction - target.image).abs().mean(-3, keepdim=True)
     return ssim_weight * structure + (1 - ssim_weight) * l1
 
 
@@ -133,7 +95,7 @@ def reprojection_loss(
         identity = _smallest_error(sources, moments, ssim_weight)
     losses, maps = [], {}
     for inverse_depth in inverse_depths:
-        full = _enlarged(inverse_depth, target.shape[-2:])
+        full = enlarged(inverse_depth, target.shape[-2:])
         error = reprojection_error(full, moments, sources, K, T_source_target, ssim_weight=ssim_weight)
         kept = error < identity if automask else torch.ones_like(error, dtype=torch.bool)
         losses.append(torch.where(kept, error, identity).mean())
@@ -141,7 +103,7 @@ def reprojection_loss(
     return torch.stack(losses).mean(), maps
 
 
-def _enlarged(inverse_depth: Tensor, size: tuple[int, int]) -> Tensor:
+def enlarged(inverse_depth: Tensor, size: tuple[int, int]) -> Tensor:
     """Inverse depth (B, 1, H, W) at the size of the image, at least in float32."""
     inverse_depth = at_least_float32(inverse_depth)
     if inverse_depth.shape[-2:] == size:
