@@ -227,6 +227,17 @@ def test_a_wrong_value_is_refused_with_what_it_must_be(text, problem, write):
     assert problem in line
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+def test_a_resnet_needs_images_with_a_border_to_mirror(backbone, write):
+    path = write(f"MODEL: {{DEPTH: {{BACKBONE: {backbone}}}}}")
+    (line,) = problems(path, ["MODEL.DEPTH.INPUT_SIZE", "[32, 64]"])
+    assert line.endswith(
+        f"MODEL.DEPTH.INPUT_SIZE must be (height, width), both at least 33 with the backbone {backbone}, got (32, 64)"
+    )
+    assert load_config(path, ["MODEL.DEPTH.INPUT_SIZE", "[33, 33]"]).MODEL.DEPTH.INPUT_SIZE == (33, 33)
+    load_config(path, ["MODEL.DEPTH.INPUT_SIZE", "[14, 14]", "MODEL.DEPTH.BACKBONE", "tiny"])
+
+
 def test_a_student_needs_a_teacher_and_translated_frames(write):
     text = "\n".join(problems(write("STAGE: student")))
     assert "MODEL.TEACHER must be the run folder of the teacher" in text

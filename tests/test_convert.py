@@ -19,11 +19,11 @@ from foreign_weights import (
 )
 
 from ude.build import training
-from ude.config import load_config
-from ude.files import DataError, MissingFileError, load_foreign, sha256
+from ude.config import ConfigError, load_config
+from ude.files import DataError, MissingFileError, load_foreign, lock_folder, sha256
 from ude.models import PoseNet, load_model
 from ude.models.checkpoint import load_depth_net
-from ude.models.convert import convert
+from ude.models.convert import convert, run_folder
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SIZE = (64, 96)
@@ -342,6 +342,33 @@ def test_a_folder_with_another_run_is_left_alone(baseline, md4all_run, tmp_path)
         convert("md4all", baseline, run)
 
 
+def test_a_conversion_that_was_killed_is_repeated_and_only_by_itself(monodepth2, tmp_path, monkeypatch):
+    run, save_model = tmp_path / "run", run_folder.save_model
+
+    def killed(model, folder, **kwargs):
+        if folder.name == "pose_net":
+            raise KeyboardInterrupt
+        save_model(model, folder, **kwargs)
+
+    monkeypatch.setattr(run_folder, "save_model", killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert("monodepth2", monodepth2[0], run)
+    assert json.loads((run / "version.json").read_text())["finished"] is False
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="holds another run"):
+        convert("monodepth2", monodepth2[0], run, normalisation="imagenet")
+    convert("monodepth2", monodepth2[0], run)
+    assert json.loads((run / "version.json").read_text())["finished"] is True
+    assert sorted(path.name for path in run.iterdir()) == ["depth_net", "pose_net", "version.json"]
+    load_model(PoseNet, run / "pose_net")
+
+
+def test_a_folder_in_which_another_process_works_is_left_alone(baseline, tmp_path):
+    with lock_folder(tmp_path / "run"), pytest.raises(DataError, match=r"run is in use by process \d+"):
+        convert("md4all", baseline, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_tool_converts_and_the_result_is_evaluated(baseline, world_root, tmp_path, capsys):
     run = tmp_path / "md4all"
     assert tool.main(["md4all", str(baseline), "--output", str(run)]) == 0
@@ -365,6 +392,26 @@ def test_a_training_starts_from_a_converted_run(md4all_run):
         training.depth_net(load_config(CONFIGS / "nuscenes.yaml", overrides[:-2]))
     with pytest.raises(DataError, match=r"^MODEL\.DEPTH\.WEIGHTS: max_depth is 80\.0 in .* but 60\.0 here"):
         training.depth_net(load_config(CONFIGS / "nuscenes.yaml", [*overrides, "MODEL.DEPTH.MAX", "60.0"]))
+
+
+def test_a_student_whose_features_are_not_those_of_its_teacher_is_told_why(md4all_run, tmp_path):
+    run, _ = md4all_run
+    overrides = ["STAGE", "student", "MODEL.TEACHER", str(run), "DATA.TRANSLATED.ROOT", str(tmp_path)]
+    overrides += ["MODEL.SEMANTIC", "teacher", "MODEL.INIT_FROM_TEACHER", "False", "MODEL.POSE", "ego"]
+    overrides += ["MODEL.DEPTH.PRETRAINED", "False", "MODEL.DEPTH.BACKBONE", "resnet18"]
+    overrides += ["MODEL.DEPTH.INPUT_SIZE", "[64, 96]"]
+
+    def student(*more):
+        return training.stage(load_config(CONFIGS / "nuscenes.yaml", [*overrides, *more]))
+
+    student()
+    for key, value, reason in (
+        ("MODEL.DEPTH.BACKBONE", "resnet_small", r"128 channels at \(64, 96\) but 512 at \(64, 96\)"),
+        ("MODEL.DEPTH.INPUT_SIZE", "[96, 96]", r"512 channels at \(96, 96\) but 512 at \(64, 96\)"),
+    ):
+        with pytest.raises(ConfigError, match=rf"MODEL\.DEPTH\.BACKBONE and INPUT_SIZE give {reason} in the teacher; "):
+            student(key, value)
+        student(key, value, "LOSS.SEMANTIC", "0")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from made_batches import SOLVER, H, W, batch, network, teacher_module
 
-from ude.engine import StudentModule, StudentWeights
+from ude.engine import StudentModule, StudentWeights, images
 from ude.engine.base import mirror_back
 from ude.engine.datamodule import EpochSampler
 from ude.engine.images import image_grid
@@ -133,3 +135,12 @@ def test_image_grid_shows_input_target_and_every_map():
     assert grid.shape == (3, 2 * H, (2 + len(maps)) * W)
     assert grid.min() >= 0
     assert grid.max() <= 1
+
+
+@pytest.mark.parametrize(("rank", "grids"), [(0, 1), (1, 0)])
+def test_only_the_first_process_draws_the_image_grid(rank, grids, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(rank_zero_only, "rank", rank)
+    monkeypatch.setattr(images, "image_grid", lambda *_: drawn.append(1) or torch.zeros(3, 4, 4))
+    images.log_images([TensorBoardLogger(tmp_path)], batch(), {}, 0)
+    assert len(drawn) == grids

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_run import forked
 
-from ude.files import DataError, clean_temporary, lock_folder
+from ude.files import DataError, clean_temporary, lock, lock_folder
 
 
 def holder_that_never_ends(folder) -> int:
@@ -110,6 +110,21 @@ def test_a_lock_from_where_nobody_can_look_is_respected_and_the_remedy_is_named(
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     shutil.rmtree(tmp_path / ".lock")
     with lock_folder(tmp_path):
+        pass
+
+
+def test_the_lock_of_another_machine_of_the_same_name_is_respected(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_MACHINE_ID", tmp_path / "machine-id")
+    gone = {"boot": "before", "pid": 2**22 + 1}
+    (tmp_path / "machine-id").write_text("0123\n")
+    left_by(tmp_path / "other", **gone, machine="4567")
+    with pytest.raises(DataError, match="wait for it, or, if it is gone, remove"), lock_folder(tmp_path / "other"):
+        pass
+    left_by(tmp_path / "same", **gone)
+    with lock_folder(tmp_path / "same"):  # started anew
+        pass
+    (tmp_path / "machine-id").unlink()
+    with lock_folder(tmp_path / "other"):  # this system does not tell
         pass
 
 

@@ -6,20 +6,22 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from tiny_networks import SIZE, depth_net, tiny_depth_anything, tiny_dinov2
 from torch.nn import functional as F
 from transformers import Dinov2Model, DPTImageProcessor
 
-from ude.config.validate import CHOICES
+from ude.config.validate import _SMALLEST_SIDE, CHOICES
 from ude.files import DataError, MissingFileError
 from ude.geometry import inverse_depth_from_disparity
 from ude.models import DepthNet, PoseNet, load_model, save_model
-from ude.models.checkpoint import load_depth_net
-from ude.models.depth_net import BACKBONES
+from ude.models.checkpoint import from_hub, load_depth_net
+from ude.models.depth_net import BACKBONES, initial_depth
 from ude.models.foundation import FoundationDepth
 from ude.models.normalisation import NORMALISATIONS
 from ude.models.pretrained import load_pretrained
+from ude.models.resnet_unet import ResnetUnet
 from ude.models.semantic import DinoFeatures
 
 SMALL_ROWS = ["tiny", "resnet_small", "resnet18"]
@@ -32,6 +34,20 @@ def test_scales_halve_and_depth_starts_near_ten_metres(backbone):
     assert shapes == [(96, 160), (48, 80), (24, 40), (12, 20)]
     for inverse_depth in prediction.inverse_depths:
         assert (1 / inverse_depth).median().item() == pytest.approx(10, rel=0.35)
+
+
+@pytest.mark.parametrize("bounds", [(0.1, 10.0), (0.1, 5.0), (10.0, 80.0), (20.0, 200.0), (9.99, 10.01)])
+def test_depth_starts_well_within_a_range_that_has_not_ten_metres(bounds):
+    low, high = bounds
+    start = initial_depth(low, high)
+    assert low * (high / low) ** 0.09 < start < high / (high / low) ** 0.09
+    inverse_depths = depth_net(min_depth=low, max_depth=high)(torch.rand(2, 3, *SIZE)).inverse_depths
+    assert (1 / inverse_depths[0]).median().item() == pytest.approx(start, rel=0.35)
+
+
+@pytest.mark.parametrize("bounds", [(0.1, 80.0), (0.1, 100.0), (0.5, 60.0)])
+def test_depth_starts_at_exactly_ten_metres_in_the_usual_ranges(bounds):
+    assert initial_depth(*bounds) == 10
 
 
 def gradients_of_all_scales(network, images):
@@ -164,6 +180,12 @@ def test_networks_see_sizes_that_are_no_multiples_of_32(backbone):
     assert [tuple(d.shape[-2:]) for d in prediction.inverse_depths] == [(75, 131), (37, 65), (18, 32), (9, 16)]
 
 
+@pytest.mark.parametrize("backbone", list(BACKBONES))
+def test_the_configuration_knows_the_smallest_image_of_each_row(backbone):
+    size = BACKBONES[backbone]
+    assert _SMALLEST_SIDE.get(backbone, 1) == (ResnetUnet.SMALLEST if isinstance(size, str) else 1)
+
+
 def test_a_resnet_says_which_images_are_too_small_for_it():
     with pytest.raises(ValueError, match=r"sides of at least 33 px, got \(32, 64\)"):
         DepthNet(backbone="resnet18", input_height=32, input_width=64)(torch.rand(1, 3, 32, 64))
@@ -274,6 +296,79 @@ def test_dino_features_have_the_asked_grid(tmp_path):
     features = encoder(torch.rand(2, 3, *SIZE), (7, 11))
     assert features.shape == (2, encoder.channels, 7, 11)
     assert not any(p.requires_grad for p in encoder.parameters())
+
+
+def save_without(model, pattern, folder):
+    """A model on disk that lacks the tensors whose names hold a text; returns how many those are."""
+    model.save_pretrained(folder)
+    state = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in state.items() if pattern not in name}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    return len(state) - len(kept)
+
+
+@pytest.mark.parametrize(
+    ("network", "model", "name"),
+    [
+        (DinoFeatures, lambda: Dinov2Model(tiny_dinov2()), "Dinov2Model"),
+        (FoundationDepth, tiny_depth_anything, "Depth"),
+    ],
+)
+def test_frozen_models_without_a_layer_are_refused_in_one_line(network, model, name, tmp_path):
+    count = save_without(model(), "encoder.layer.0.", tmp_path)
+    assert count > 10
+    with pytest.raises(DataError) as error:
+        network(tmp_path)
+    message = str(error.value)
+    assert f"does not fit {name}" in message
+    assert f": {count} missing, 0 unexpected and 0 misshapen tensors (missing " in message
+    assert "encoder.layer.0.attention.k_proj.bias, " in message
+    assert "\n" not in message
+
+
+def test_frozen_models_with_a_tensor_of_another_shape_are_refused(tmp_path):
+    Dinov2Model(tiny_dinov2()).save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors") | {"layernorm.bias": torch.zeros(3)}
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"0 missing, .* and 1 misshapen tensors \(misshapen layernorm\.bias\)"):
+        DinoFeatures(tmp_path)
+
+
+def test_frozen_models_may_lack_what_is_never_read(tmp_path):
+    config = tiny_dinov2()
+    config.use_mask_token = True
+    assert save_without(Dinov2Model(config), "mask_token", tmp_path / "dino") == 1
+    assert DinoFeatures(tmp_path / "dino").encoder.embeddings.mask_token is not None
+    DPTImageProcessor(size={"height": 70, "width": 70}, ensure_multiple_of=14).save_pretrained(tmp_path / "depth")
+    assert save_without(tiny_depth_anything(), "fusion_stage.layers.0.residual_layer1", tmp_path / "depth") == 4
+    FoundationDepth(tmp_path / "depth")
+
+
+def test_semantic_features_come_from_a_dinov2_only(tmp_path):
+    tiny_depth_anything().save_pretrained(tmp_path)
+    with pytest.raises(DataError, match=r"holds a depth_anything; choose an encoder of DINOv2, such as [^\n]*$"):
+        DinoFeatures(tmp_path)
+
+
+def test_damaged_weights_in_a_folder_are_one_line_that_says_so(tmp_path):
+    Dinov2Model(tiny_dinov2()).save_pretrained(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"x" * 100):
+        (tmp_path / "model.safetensors").write_bytes(damaged)
+        with pytest.raises(
+            DataError, match=r"cannot be loaded: [^\n]*the folder is incomplete or damaged[^\n]*$"
+        ) as error:
+            DinoFeatures(tmp_path)
+        assert "no folder" not in str(error.value)
+
+
+def test_damaged_weights_in_the_hub_cache_are_one_line_with_the_remedy(monkeypatch):
+    def damaged(name):
+        raise SafetensorError("incomplete metadata")
+
+    monkeypatch.setattr(Dinov2Model, "from_pretrained", damaged)
+    with pytest.raises(DataError, match=r"the hub gave: incomplete metadata; .*hf download a/b --force-download$"):
+        from_hub(Dinov2Model, "a/b")
 
 
 def test_foundation_model_gives_relative_inverse_depth_at_the_image_size(tmp_path):

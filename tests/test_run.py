@@ -107,6 +107,15 @@ def test_a_resumed_run_replaces_what_was_logged_behind_its_checkpoint(tmp_path):
     assert [event.step for event in events.Scalars("loss/total")] == [0, 1, 2, 3]
 
 
+def test_the_dump_of_a_fault_is_gone_when_its_run_goes_on(tmp_path):
+    dump = tmp_path / "non_finite.json"
+    cut(tmp_path, 3, max_steps=4)
+    dump.write_text("{}")
+    there = []
+    tiny_fit(tmp_path, max_steps=4, at=2, action=lambda: there.append(dump.exists()))
+    assert there == [False]
+
+
 def test_a_checkpoint_holds_tensors_and_plain_values_and_no_configuration(tmp_path):
     tiny_fit(tmp_path, max_steps=2)
     state = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
@@ -130,6 +139,19 @@ def test_the_checkpoint_before_is_kept_and_is_not_changed_with_the_last(tmp_path
     last.write_bytes(b"damaged")
     assert load_checkpoint(previous)["global_step"] == 2
     assert records.usable_checkpoint(last.parent) == (previous, 2)
+
+
+def test_the_checkpoint_before_is_kept_however_its_folder_is_spelled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    io, last = records.AtomicCheckpointIO(Path(".")), Path("checkpoints") / "last.ckpt"
+    for step, path in enumerate((last, os.path.realpath(last), last)):
+        io.save_checkpoint({"global_step": step}, path)
+        if step:
+            assert load_checkpoint(last.with_name("previous.ckpt"))["global_step"] == step - 1
+    fresh = records.AtomicCheckpointIO(Path("."))
+    fresh.load_checkpoint(last)
+    fresh.save_checkpoint({"global_step": 3}, os.path.realpath(last))
+    assert load_checkpoint(last.with_name("previous.ckpt"))["global_step"] == 2
 
 
 def test_where_files_cannot_have_two_names_the_checkpoint_before_is_a_copy(tmp_path, monkeypatch):

@@ -180,6 +180,28 @@ def test_an_error_that_a_bad_input_causes_names_the_input(tmp_path):
         trainer(tmp_path, steps=4).fit(module, loader(batches(1)))
 
 
+def test_an_error_after_which_the_device_cannot_be_read_is_not_hidden(tmp_path):
+    module = teacher_module()
+
+    def faulty(batch):
+        module.guard._record.add("input", "lost", torch.empty((), device="meta"))
+        raise RuntimeError("CUDA error: the first")
+
+    module.losses = faulty
+    with pytest.raises(RuntimeError, match="CUDA error: the first"):
+        trainer(tmp_path, steps=1).fit(module, loader(batches(1)))
+
+
+@pytest.mark.parametrize(("rank", "written"), [("0", True), ("1", False)])
+def test_of_processes_that_share_a_verdict_the_first_writes_it(rank, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    watch = guard.FiniteGuard({})
+    watch.folder = tmp_path
+    with pytest.raises(NonFiniteLossError, match=r"not finite at step 0: input K; frames: a; check"):
+        watch.begin(0, {"frame_id": ["a"], "K": torch.tensor([math.nan])})
+    assert (tmp_path / "non_finite.json").exists() is written
+
+
 class Reads(TorchDispatchMode):
     """Counts the numbers that Python reads from tensors; each is a wait for the device."""
 

@@ -77,6 +77,37 @@ def test_a_run_without_memory_ends_with_code_7_and_can_be_continued(world_root, 
     assert train.main([*tool_arguments(tmp_path, world_root), "--resume"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "devices", "gpus", "mps", "error"),
+    [
+        ("mps", 1, 4, False, "RUN.ACCELERATOR is mps, but torch finds no GPU for it; set it to auto or cpu"),
+        ("gpu", 1, 0, False, "RUN.ACCELERATOR is gpu, but torch finds no GPU for it; set it to auto or cpu"),
+        ("cuda", 1, 0, True, "RUN.ACCELERATOR is cuda, but torch finds no GPU for it; set it to auto or cpu"),
+        ("gpu", 8, 4, False, "RUN.DEVICES is 8, but torch finds 4 GPU(s); set RUN.DEVICES 4"),
+        ("auto", 8, 4, False, "RUN.DEVICES is 8, but torch finds 4 GPU(s); set RUN.DEVICES 4"),
+        ("auto", 2, 0, True, "RUN.DEVICES is 2, but torch finds 1 GPU(s); set RUN.DEVICES 1"),
+        ("gpu", 1, 0, True, None),
+        ("gpu", 4, 4, False, None),
+        ("auto", 8, 0, False, None),
+        ("cpu", 8, 4, False, None),
+    ],
+)
+def test_devices_that_the_machine_lacks_are_named_with_a_remedy(
+    accelerator, devices, gpus, mps, error, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    keys = ("RUN.ACCELERATOR", accelerator, "RUN.DEVICES", str(devices))
+    code = train.main(tool_arguments(tmp_path / "runs", tmp_path / "no data", *keys))
+    lines = capsys.readouterr().err.strip().splitlines()
+    if error is None:  # the next thing that is not there
+        assert (code, "no data" in lines[-1]) == (4, True)
+    else:
+        assert (code, lines) == (2, [f"error: {error}"])
+    assert not (tmp_path / "runs").exists()
+
+
 def test_loss_terms_are_float32_whatever_autocast_says():
     teacher, data = teacher_module(PoseNet()), batch()
     student = StudentModule(

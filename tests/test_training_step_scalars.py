@@ -120,6 +120,13 @@ def test_the_norm_is_calculated_once_and_logged_before_the_gradients_are_clipped
     assert clipped[2:] == pytest.approx([0.01, 0.01], rel=1e-3)
 
 
+def test_a_bar_that_is_not_shown_reads_no_loss():
+    other = SimpleNamespace(estimated_stepping_batches=20, global_step=10, is_global_zero=False)
+    bar = StepProgress()
+    bar.on_train_start(other, None)
+    bar.on_train_batch_end(other, None, {}, {}, 0)  # there is no loss to read
+
+
 def test_the_bar_shows_images_per_second_and_reads_the_loss_every_tenth_step(tmp_path, capsys):
     run = trainer(tmp_path, steps=12, save_every=100)
     read = []

@@ -1,7 +1,7 @@
 """The whole method on a procedural world, from rendering to the report: `python tools/demo.py`."""
 
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import translate
 from demo_report import write_report
 
 from sample_world.nuscenes_world import WorldOptions, write_nuscenes
-from ude.config.command_line import run_tool
+from ude.config.command_line import bare_parser, run_tool
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLE = """examples:
@@ -31,11 +31,8 @@ FAST_WORLD = {
 
 def build_parser() -> ArgumentParser:
     """Options of this tool."""
-    options = ArgumentParser(
-        description="Render a sample world, train a teacher, translate, train a student, evaluate, report.",
-        epilog=EXAMPLE,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    description = "Render a sample world, train a teacher, translate, train a student, evaluate, report."
+    options = bare_parser(description, EXAMPLE)
     options.add_argument("--output", type=Path, default=Path("outputs/demo"), help="folder of everything it makes")
     options.add_argument("--fast", action="store_true", help="smallest form: tiny world, a few training steps")
     options.add_argument("--seed", type=int, default=0, help="seed of world, training and translation")

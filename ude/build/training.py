@@ -99,10 +99,7 @@ def _run_options(cfg: CfgNode) -> RunOptions:
     run = cfg.RUN
     if run.COMPILE and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise ConfigError("RUN.COMPILE needs a C++ compiler, and there is no g++ (or $CXX); set RUN.COMPILE False")
-    if run.ACCELERATOR in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"RUN.ACCELERATOR is {run.ACCELERATOR}, but torch finds no GPU; set RUN.ACCELERATOR auto or cpu"
-        )
+    _require_devices(run.ACCELERATOR, run.DEVICES)
     return RunOptions(
         accelerator=run.ACCELERATOR,
         devices=run.DEVICES,
@@ -113,6 +110,19 @@ def _run_options(cfg: CfgNode) -> RunOptions:
         checkpoint_every=run.CHECKPOINT_EVERY,
         grad_clip=cfg.SOLVER.GRAD_CLIP,
     )
+
+
+def _require_devices(accelerator: str, devices: int) -> None:
+    """Check that the machine has what the config asks for; there may be any number of processes on its CPU."""
+    if accelerator == "cpu":
+        return
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = int(torch.backends.mps.is_available())
+    found = {"cuda": cuda, "mps": mps}.get(accelerator, cuda or mps)
+    if not found and accelerator != "auto":
+        raise ConfigError(f"RUN.ACCELERATOR is {accelerator}, but torch finds no GPU for it; set it to auto or cpu")
+    if found and devices > found:
+        raise ConfigError(f"RUN.DEVICES is {devices}, but torch finds {found} GPU(s); set RUN.DEVICES {found}")
 
 
 def _teacher(cfg: CfgNode, shared: dict[str, Any]) -> TeacherModule:
@@ -133,8 +143,11 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
     learned_pose = cfg.MODEL.POSE == "learned" and loss.RELIABILITY != "off"
     student = _copy_of_teacher(cfg) if cfg.MODEL.INIT_FROM_TEACHER else depth_net(cfg)
     semantic = None
-    if loss.SEMANTIC and cfg.MODEL.SEMANTIC != "teacher":
-        semantic = DinoFeatures(cfg.MODEL.SEMANTIC)
+    if loss.SEMANTIC and cfg.MODEL.SEMANTIC == "teacher":
+        _require_same_features(student, teacher)
+    elif loss.SEMANTIC:
+        with naming("MODEL.SEMANTIC"):
+            semantic = DinoFeatures(cfg.MODEL.SEMANTIC)
         if semantic.channels != student.feature_channels:
             raise ConfigError(
                 f"MODEL.SEMANTIC {cfg.MODEL.SEMANTIC} has {semantic.channels} channels but the student's encoder "
@@ -152,6 +165,16 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
         cache=cache if cfg.MODEL.TEACHER_CACHE else None,
         **shared,
     )
+
+
+def _require_same_features(student: DepthNet, teacher: DepthNet) -> None:
+    """Check that the semantic loss can compare the student's features with those of its teacher."""
+    ours, theirs = ((network.feature_channels, network.input_size) for network in (student, teacher))
+    if ours != theirs:
+        raise ConfigError(
+            f"MODEL.SEMANTIC teacher: MODEL.DEPTH.BACKBONE and INPUT_SIZE give {ours[0]} channels at {ours[1]} but "
+            f"{theirs[0]} at {theirs[1]} in the teacher; make them equal, or name a DINOv2 in MODEL.SEMANTIC"
+        )
 
 
 def _copy_of_teacher(cfg: CfgNode) -> DepthNet:

@@ -89,7 +89,7 @@ _C.SOLVER.WARMUP = 0  # [steps]
 _C.SOLVER.GRAD_CLIP = 0.0  # norm; 0 = off
 
 _C.RUN = CfgNode()
-_C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | mps
+_C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | cuda | mps; gpu = cuda or mps, whichever there is
 _C.RUN.DEVICES = 1
 _C.RUN.PRECISION = "32-true"  # 32-true | bf16-mixed | 16-mixed
 _C.RUN.COMPILE = False  # fuse the photometric loss of the teacher (torch.compile); needs a C++ compiler

@@ -57,6 +57,9 @@ _AT_LEAST_0 = [
     "RUN.NUM_WORKERS",
     "RUN.IMAGES_EVERY",
 ]
+_SMALLEST_SIDE = {"resnet18": 33, "resnet50": 33}
+"""Image side [px] by MODEL.DEPTH.BACKBONE below which the network's coarsest map has no border to mirror."""
+
 _FOLDER_NAME = re.compile(r"(?!\.{1,2}$)[^/\\\x00]+")
 _WORD = re.compile(r"[a-z0-9_-]+")
 
@@ -115,6 +118,10 @@ def problems_of(config: CfgNode) -> Iterator[tuple[str, str]]:
 def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
     if config.MODEL.DEPTH.MAX <= config.MODEL.DEPTH.MIN:
         yield "MODEL.DEPTH.MAX", _above("MODEL.DEPTH.MIN", config.MODEL.DEPTH.MIN, config.MODEL.DEPTH.MAX)
+    smallest = _SMALLEST_SIDE.get(config.MODEL.DEPTH.BACKBONE, 1)
+    if 0 < min(config.MODEL.DEPTH.INPUT_SIZE) < smallest:
+        meaning = f"(height, width), both at least {smallest} with the backbone {config.MODEL.DEPTH.BACKBONE}"
+        yield "MODEL.DEPTH.INPUT_SIZE", f"must be {meaning}, got {config.MODEL.DEPTH.INPUT_SIZE}"
     if config.MODEL.DEPTH.WEIGHTS and not config.MODEL.DEPTH.PRETRAINED:
         yield "MODEL.DEPTH.WEIGHTS", f"must be '' without MODEL.DEPTH.PRETRAINED, got {config.MODEL.DEPTH.WEIGHTS!r}"
     if config.EVAL.MAX_DEPTH <= config.EVAL.MIN_DEPTH:

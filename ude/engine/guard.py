@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from .kept_statistics import KeptStatistics
+from .processes import first_process
 from .verdict import LOWER, NonFiniteLossError, Record, non_finite_error
 
 SKIPPED_IN_A_ROW = 20
@@ -104,7 +105,7 @@ class FiniteGuard:
         record, self._pending = self._pending, None
         if record is not None and record.is_bad():
             self._kept[record.step % 2].restore()
-            raise non_finite_error(_of_all_processes(record.report()), self.folder)
+            raise non_finite_error(_of_all_processes(record.report()), self.folder if first_process() else None)
 
     def check_inputs(self) -> None:
         """Look for the cause of an error inside the forward pass.
@@ -115,8 +116,12 @@ class FiniteGuard:
         record, self._record = self._record, None
         if record is None:
             return
-        record.numbers = torch.stack(record.values)
-        if not record.numbers.isfinite().all():
+        try:
+            record.numbers = torch.stack(record.values)
+            bad = not record.numbers.isfinite().all()
+        except RuntimeError:  # CUDA repeats an error at every later call; the first one says more
+            return
+        if bad:
             self._kept[record.step % 2].restore()
             raise non_finite_error([record.report()], self.folder)  # the other processes do not know of it
 

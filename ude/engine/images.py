@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from ude.evaluation.figures import depth_image
@@ -25,8 +26,9 @@ def image_grid(batch: dict[str, Any], maps: dict[str, Tensor]) -> Tensor:
     return torch.cat(list(rows), dim=-2)
 
 
+@rank_zero_only
 def log_images(loggers: Iterable[Logger], batch: dict[str, Any], maps: dict[str, Tensor], step: int) -> None:
-    """Write the grid of a batch to every TensorBoard logger, with the column names in its tag."""
+    """In the first process, write the grid of a batch to every TensorBoard logger, with the column names in its tag."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             tag = "vis/" + " | ".join(["input", "target", *maps])

@@ -29,6 +29,8 @@ class StepProgress(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the bar to the trainer's step."""
+        if self.bar.disable:
+            return
         if trainer.global_step % self.REFRESH == 0:
             self.bar.set_postfix(
                 epoch=trainer.current_epoch,

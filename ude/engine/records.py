@@ -53,15 +53,15 @@ class AtomicCheckpointIO(CheckpointIO):
             MissingFileError: the run folder has vanished.
         """
         require_run_folder(self.folder)
-        if Path(path) in self.intact:
+        if Path(path).resolve() in self.intact:  # Lightning resolves the folder of some paths, and of others not
             _keep_previous(Path(path))
         save_checkpoint(path, checkpoint)
-        self.intact.add(Path(path))
+        self.intact.add(Path(path).resolve())
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
         """Read a checkpoint; damaged or foreign files raise a DataError."""
         checkpoint = load_checkpoint(path, map_location=map_location or "cpu")
-        self.intact.add(Path(path))
+        self.intact.add(Path(path).resolve())
         return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -19,6 +19,7 @@ from .processes import EndTogether, LargestOfAll, OwnSignals, first_process, str
 from .progress import EpochSeeds, StepProgress, StopBetweenSteps
 from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, RunTensorBoard, rewind_rows, usable_checkpoint
 from .run_folder import require_checkpoint_space
+from .verdict import DUMP
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def fit(
         write_text(folder / "config.yaml", config_text)
         write_json(folder / "version.json", identity | {"finished": False})
         rewind_rows(folder / "metrics.jsonl", step)
+        (folder / DUMP).unlink(missing_ok=True)  # of a fault that this run may not meet again
     together = EndTogether()
     with stop_after_batch(LargestOfAll()) as stop_if_asked:
         trainer = _trainer(data, folder, options, first_step=step)

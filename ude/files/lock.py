@@ -25,6 +25,7 @@ _NAME = ".lock"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 _PERHAPS_TAKEN = (errno.EACCES, errno.EPERM)  # what some network file systems say instead
 _ATTEMPTS = 5
+_MACHINE_ID = Path("/etc/machine-id")
 
 
 @contextmanager
@@ -144,6 +145,8 @@ def _lives(holder: dict[str, Any]) -> bool | None:
     here = _machine()
     if holder.get("host") != platform.node():
         return None
+    if None not in (holder.get("machine"), here["machine"]) and holder["machine"] != here["machine"]:
+        return None  # two machines may have one name, such as "localhost"
     if holder.get("boot") != here["boot"]:  # the machine was started anew
         return False
     if holder.get("namespace") != here["namespace"]:
@@ -152,12 +155,14 @@ def _lives(holder: dict[str, Any]) -> bool | None:
 
 
 def _machine() -> dict[str, str | None]:
-    """The start of this machine and the space of its process numbers; None where the system does not tell."""
-    try:
+    """This machine, its start, and the space of its process numbers; None where the system does not tell."""
+    machine = boot = namespace = None
+    with suppress(OSError):
+        machine = _MACHINE_ID.read_text(encoding="ascii", errors="replace").strip() or None
+    with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return {"boot": boot, "namespace": os.readlink("/proc/self/ns/pid")}
-    except OSError:
-        return {"boot": None, "namespace": None}
+        namespace = os.readlink("/proc/self/ns/pid")
+    return {"machine": machine, "boot": boot, "namespace": namespace}
 
 
 def _started(pid: int) -> str | None:

@@ -1,5 +1,6 @@
 """Where networks are stored and found again: model folders and hub ids."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,9 @@ from ude.files import DataError, MissingFileError, load_weights, read_json, save
 from .depth_net import DepthNet
 
 Model = TypeVar("Model", bound=nn.Module)
+
+_NEVER_READ = re.compile(r"(^|\.)(mask_token$|num_batches_tracked$|fusion_stage\.layers\.0\.residual_layer1\.)")
+"""What publishers leave out: the token of masked training, counters, and a layer of DPT's neck that never runs."""
 
 _CARD = """---
 library_name: ude
@@ -93,13 +97,39 @@ def from_hub(model_class: type[Model], name: str, **kwargs: object) -> Model:
     """``model_class.from_pretrained(name)`` of a hub id or local folder.
 
     Raises:
-        DataError: in one line, when it is neither on disk, cached nor reachable.
+        DataError: in one line, when it is neither on disk, cached nor reachable, or is damaged.
     """
+    from safetensors import SafetensorError
+
     try:
         return model_class.from_pretrained(name, **kwargs)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if Path(name).is_dir():
+            raise DataError(
+                f"{name} cannot be loaded: {reason}; the folder is incomplete or damaged: write or download it again"
+            ) from error
+        again = " --force-download" if isinstance(error, SafetensorError) else ""
         raise DataError(
             f"{name} cannot be loaded: it is no folder here, and the hub gave: {reason}; name a local folder, or "
-            f"download it first: hf download {name}"
+            f"download it first: hf download {name}{again}"
         ) from error
+
+
+def whole_from_hub(model_class: type[Model], name: str) -> Model:
+    """A model of transformers, all of whose tensors come from a hub id or local folder.
+
+    Transformers itself fills what is missing with random numbers and goes on.
+
+    Raises:
+        DataError: in one line, when it cannot be loaded, or when tensors are missing or of another shape.
+    """
+    model, info = from_hub(model_class, name, output_loading_info=True, ignore_mismatched_sizes=True)
+    missing = [key for key in info["missing_keys"] if not _NEVER_READ.search(key)]
+    misshapen = [key for key, *_ in info["mismatched_keys"] if not _NEVER_READ.search(key)]
+    if missing or misshapen:
+        raise DataError(
+            f"{name} does not fit {type(model).__name__}: {misfit(missing, [*info['unexpected_keys']], misshapen)}; "
+            "download it again, or name another model"
+        )
+    return model

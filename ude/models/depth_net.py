@@ -36,7 +36,9 @@ BACKBONES |= {
 """
 
 INITIAL_DEPTH = 10.0
-"""Depth [m] an untrained network predicts; a sigmoid of 0.5 would be 0.2 m, and every warp would leave the image."""
+"""Depth [m] an untrained network predicts; a sigmoid of 0.5 would be 0.2 m, and every warp would leave the image.
+
+Ranges of depth that end near or before it start within, see :func:`initial_depth`."""
 
 
 class DepthPrediction(NamedTuple):
@@ -89,7 +91,7 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         self.input_size = (input_height, input_width)
         self.backbone = backbone
         self.normalise = Normalisation(normalisation)
-        start = disparity_from_depth(INITIAL_DEPTH, **self.range)
+        start = disparity_from_depth(initial_depth(min_depth, max_depth), **self.range)
         for head in self.heads:
             nn.init.normal_(head[-1].weight, std=0.003)  # an untrained network predicts one plane
             nn.init.constant_(head[-1].bias, math.log(start / (1 - start)))
@@ -138,6 +140,12 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         if tuple(images.shape[-2:]) != self.input_size:
             images = F.interpolate(images, self.input_size, mode="bilinear", align_corners=False, antialias=True)
         return self.normalise(images).contiguous(memory_format=torch.channels_last)
+
+
+def initial_depth(min_depth: float, max_depth: float) -> float:
+    """Depth [m] an untrained network predicts: 10 m, moved into the middle 80 % of the range of log depth [m]."""
+    margin = (max_depth / min_depth) ** 0.1
+    return min(max(INITIAL_DEPTH, min_depth * margin), max_depth / margin)
 
 
 def _trunk(size: DinoDptSize | tuple[int, ...] | str) -> DinoDpt | ResidualUnet | ResnetUnet:

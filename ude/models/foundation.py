@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checkpoint import from_hub
+from .checkpoint import from_hub, whole_from_hub
 
 _METRIC_TYPES = ("zoedepth", "depth_pro", "glpn")
 
@@ -18,14 +18,14 @@ class FoundationDepth(nn.Module):
         name: hub id or local folder.
 
     Raises:
-        DataError: when it is neither on disk, cached nor reachable.
+        DataError: when it is neither on disk, cached nor reachable, or is damaged.
     """
 
     def __init__(self, name: str | Path) -> None:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         super().__init__()
-        self.model = from_hub(AutoModelForDepthEstimation, str(name))
+        self.model = whole_from_hub(AutoModelForDepthEstimation, str(name))
         self.processor = from_hub(AutoImageProcessor, str(name))
         config = self.model.config
         self.metric = config.model_type in _METRIC_TYPES or getattr(config, "depth_estimation_type", "") == "metric"

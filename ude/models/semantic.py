@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checkpoint import from_hub
+from ude.files import DataError
+
+from .checkpoint import from_hub, whole_from_hub
 from .normalisation import Normalisation
 
 
@@ -19,14 +21,17 @@ class DinoFeatures(nn.Module):
         name: hub id or local folder of a DINOv2 encoder.
 
     Raises:
-        DataError: when it is neither on disk, cached nor reachable.
+        DataError: when it is neither on disk, cached nor reachable, damaged, or something other than a DINOv2.
     """
 
     def __init__(self, name: str | Path) -> None:
-        from transformers import Dinov2Model
+        from transformers import AutoConfig, Dinov2Model
 
         super().__init__()
-        self.encoder = from_hub(Dinov2Model, str(name))
+        kind = from_hub(AutoConfig, str(name)).model_type
+        if kind != "dinov2":
+            raise DataError(f"{name} holds a {kind}; choose an encoder of DINOv2, such as facebook/dinov2-base")
+        self.encoder = whole_from_hub(Dinov2Model, str(name))
         self.normalise = Normalisation()
         self.eval().requires_grad_(False)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ude.files import DataError, MissingFileError, read_json, sha256, write_json
+from ude.files import DataError, MissingFileError, clean_temporary, lock_folder, read_json, sha256, write_json
 from ude.files.provenance import provenance
 from ude.models.checkpoint import save_model
 
@@ -26,6 +26,8 @@ FORMATS: dict[str, Callable[..., Conversion]] = {
 def convert(layout: str, source: Path, folder: Path, **options: str) -> Conversion:
     """Write the networks of a source into a run folder, and say there what they were made from.
 
+    A conversion that was killed can be repeated into its folder.
+
     Args:
         layout: row of :data:`FORMATS`.
         source: file or folder to read; it is never changed.
@@ -37,18 +39,20 @@ def convert(layout: str, source: Path, folder: Path, **options: str) -> Conversi
 
     Raises:
         MissingFileError: there is no such source.
-        DataError: the source does not fit, or the folder holds another run.
+        DataError: the source does not fit, the folder holds another run, or another process works in it.
     """
     if not source.exists():
         raise MissingFileError(f"there is no {source}; check the path")
     conversion = FORMATS[layout](source, **options)
     version = _version(layout, source, conversion) | {"name": folder.name}
-    _claim(folder, version["config_hash"])
     origin = f"converted from {layout} by `ude`; the licence of the source holds"
-    save_model(conversion.depth_net, folder / "depth_net", origin=origin)
-    if conversion.pose_net is not None:
-        save_model(conversion.pose_net, folder / "pose_net", origin=origin)
-    write_json(folder / "version.json", version)
+    with lock_folder(folder):
+        _claim(folder, version["config_hash"])
+        write_json(folder / "version.json", version | {"finished": False})
+        save_model(conversion.depth_net, folder / "depth_net", origin=origin)
+        if conversion.pose_net is not None:
+            save_model(conversion.pose_net, folder / "pose_net", origin=origin)
+        write_json(folder / "version.json", version | {"finished": True})
     return conversion
 
 
@@ -63,13 +67,13 @@ def _version(layout: str, source: Path, conversion: Conversion) -> dict[str, Any
         "tensors": conversion.tensors,
         "notes": list(conversion.notes),
         "versions": provenance(),
-        "finished": True,
     }
 
 
 def _claim(folder: Path, config_hash: str) -> None:
-    """Refuse a folder with anything in it but an earlier result of the same conversion."""
+    """Refuse a locked folder with anything in it but an earlier result of the same conversion, finished or not."""
+    clean_temporary(folder)
     version = folder / "version.json"
     known = read_json(version).get("config_hash") if version.is_file() else None
-    if known != config_hash and folder.is_dir() and any(folder.iterdir()):
+    if known != config_hash and any(path.name != ".lock" for path in folder.iterdir()):
         raise DataError(f"{folder} holds another run; choose another folder, or remove that one")
