@@ -13,7 +13,7 @@ from ude.config import load_config
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-MAX_LINES = 170
+MAX_LINES = 200
 TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".cfg", ".cff", ".txt", ".json", ".sh", ".html", ".in", ""}
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:tmp|root|work|farm)/[\w.]")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
