@@ -5,12 +5,11 @@ Source: the encoder-decoder of monodepth2, https://arxiv.org/abs/1806.01260, mad
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 
 from .heads import hidden_head
+from .unet_decoder import decode
 
 
 class ResidualUnet(nn.Module):
@@ -47,14 +46,8 @@ class ResidualUnet(nn.Module):
         skips = [images]
         for stage in self.encoder:
             skips.append(stage(skips[-1]))
-        features = x = skips.pop()
-        maps = []
-        for level in range(4, -1, -1):
-            skip = skips[level]
-            x = F.interpolate(self.decoder["up"][level](x), skip.shape[-2:], mode="nearest")
-            x = self.decoder["join"][level](torch.cat([x, skip], 1) if level else x)
-            maps.append(x)
-        return maps[:0:-1], features
+        features = skips.pop()
+        return decode(self.decoder, skips, features), features
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:

@@ -3,11 +3,10 @@
 Source: monodepth2, https://arxiv.org/abs/1806.01260, section 4 and its supplementary table of layers.
 """
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .heads import plain_head
+from .unet_decoder import decode
 
 
 class ResnetUnet(nn.Module):
@@ -53,14 +52,7 @@ class ResnetUnet(nn.Module):
         for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
             skips.append(x := stage(x))
         features = skips.pop()
-        maps = []
-        for level in range(4, -1, -1):
-            skip = skips[level]
-            # the size of the skip, which is twice that of x or one less
-            x = F.interpolate(self.decoder["up"][level](x), skip.shape[-2:], mode="nearest")
-            x = self.decoder["join"][level](torch.cat([x, skip], 1) if level else x)
-            maps.append(x)
-        return maps[:0:-1], features
+        return decode(self.decoder, skips, features), features
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
