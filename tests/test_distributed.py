@@ -74,7 +74,7 @@ def test_two_processes_train_like_one_with_twice_the_batch(stage, tmp_path):
     assert means == pytest.approx(alone.noted_losses, rel=1e-5)
     one, two = (load_file(tmp_path / name / "depth_net" / "model.safetensors") for name in ("one", "two"))
     moved = max((value - one[name]).abs().max().item() for name, value in two.items())
-    assert moved < 2e-6  # AdamW's steps are 1e-3
+    assert moved < 1e-5  # a hundredth of one AdamW step, which makes noise of small gradients large
     for a, b in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
         assert a["loss/total"] == pytest.approx(b["loss/total"], rel=1e-5)
     assert len(list((tmp_path / "two" / "tensorboard").glob("events*"))) == 1
