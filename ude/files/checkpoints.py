@@ -49,21 +49,9 @@ def load_checkpoint(path: str | Path, map_location: "str | torch.device" = "cpu"
         MissingFileError: there is no such file.
         DataError: the file is damaged, has no checksum, or holds more than tensors and plain values.
     """
-    import torch
-
     path = Path(path)
     check(path, required=True)
-    try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # torch raises a dozen types for foreign bytes
-        # not chained: torch's own text recommends the unsafe way
-        raise DataError(
-            f"{path} is not a checkpoint of tensors and plain values: {_reason(error)}; "
-            "nothing in it was run; use a checkpoint written by ude"
-        ) from None
-    if not isinstance(state, dict):
-        raise DataError(f"{path} holds a {type(state).__name__}, not a dictionary; use a checkpoint written by ude")
-    return state
+    return _plain_values(path, map_location, kind="checkpoint", remedy="use a checkpoint written by ude")
 
 
 def save_weights(path: str | Path, state_dict: "dict[str, Tensor]") -> None:
@@ -110,16 +98,23 @@ def load_foreign(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"there is no file {path}; check the path")
+    with torch.serialization.safe_globals([(OrderedDict, "config.config.CfgNode")]):
+        return _plain_values(path, "cpu", kind="file", remedy="download it again, or save its state_dict alone")
+
+
+def _plain_values(path: Path, map_location: "str | torch.device", *, kind: str, remedy: str) -> dict[str, Any]:
+    """The dictionary in a file of torch, read without running anything in it."""
+    import torch
+
     try:
-        with torch.serialization.safe_globals([(OrderedDict, "config.config.CfgNode")]):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # not chained: torch's own text recommends the unsafe way
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch raises a dozen types for foreign bytes
+        # not chained: torch's own text recommends the unsafe way
         raise DataError(
-            f"{path} is not a file of tensors and plain values: {_reason(error)}; nothing in it was run; download it "
-            "again, or save its state_dict alone"
+            f"{path} is not a {kind} of tensors and plain values: {_reason(error)}; nothing in it was run; {remedy}"
         ) from None
     if not isinstance(state, dict):
-        raise DataError(f"{path} holds a {type(state).__name__}, not a dictionary; save its state_dict alone")
+        raise DataError(f"{path} holds a {type(state).__name__}, not a dictionary; {remedy}")
     return state
 
 
