@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 from ude.translation import CONDITIONS, Condition
 from ude.translation.simulated import SimulatedTranslator
-from ude.translation.simulated_camera import blur
-from ude.translation.simulated_lights import Light, emission, lamp_irradiance
-from ude.translation.simulated_scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, road_line, street
-from ude.translation.simulated_weather import veil
-from ude.translation.simulated_wet import fresnel, mirrored_rows
+from ude.translation.simulated.camera import blur
+from ude.translation.simulated.lights import Light, emission, lamp_irradiance
+from ude.translation.simulated.scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, road_line, street
+from ude.translation.simulated.weather import veil
+from ude.translation.simulated.wet import fresnel, mirrored_rows
 
 H, W = 96, 160
 FOCAL = FOCAL_PER_WIDTH * W

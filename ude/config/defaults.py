@@ -29,19 +29,54 @@ _C.DATA.TRANSLATED.PROB = "auto"  # probability of a translated frame; auto = n 
 
 _C.TRANSLATOR = CfgNode()
 _C.TRANSLATOR.KIND = "simulated"  # simulated | diffusion
-_C.TRANSLATOR.CONDITIONS = ("night", "rain")
+_C.TRANSLATOR.CONDITIONS = ("night", "rain")  # night, rain, snow, fog, or names in TRANSLATOR.CONDITIONS_FILE
+_C.TRANSLATOR.CONDITIONS_FILE = ""  # YAML file with conditions of your own: phrases, negative prompt, ranges
 _C.TRANSLATOR.SIZE = (432, 768)  # (height, width) the translator works at [px]; multiples of 8
 _C.TRANSLATOR.BATCH_SIZE = 4
 _C.TRANSLATOR.DEPTH_MODEL = ""  # depth for the control: run folder of a teacher, hub id or folder of a depth model
-_C.TRANSLATOR.BASE_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-_C.TRANSLATOR.CONTROL = "lllyasviel/control_v11f1p_sd15_depth"
-_C.TRANSLATOR.IP_ADAPTER = "h94/IP-Adapter"  # "" = no image prompt
-_C.TRANSLATOR.IP_ADAPTER_WEIGHTS = "ip-adapter_sd15.safetensors"
+_C.TRANSLATOR.DEPTH_TILES = 1  # 1 = whole image; n = also n x n overlapping tiles, aligned to the whole image's depth
+_C.TRANSLATOR.CAPTIONER = ""  # BLIP-2 or BLIP that captions the day frames: hub id or folder; "" = phrases alone
 _C.TRANSLATOR.REFERENCES = ""  # folder with a subfolder of reference images per condition; needed with an IP-Adapter
+_C.TRANSLATOR.MATCH_BRIGHTNESS = ()  # conditions whose results get mean and spread of brightness of a reference
+# Keys of KIND diffusion. Weights are hub ids, which may end in @revision, or local folders.
+_C.TRANSLATOR.PIPELINE = "StableDiffusionControlNetPipeline"  # class of diffusers
+_C.TRANSLATOR.BASE_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_C.TRANSLATOR.VAE = ""  # autoencoder in place of the base model's
+_C.TRANSLATOR.CONTROL = "lllyasviel/control_v11f1p_sd15_depth"  # ControlNet or T2I-Adapter for depth; "" where none
+_C.TRANSLATOR.CONTROL_SCALE = 1.0
+_C.TRANSLATOR.EDGES = ""  # ControlNet for Canny edges beside the depth
+_C.TRANSLATOR.EDGES_SCALE = 0.5
+_C.TRANSLATOR.IP_ADAPTER = "h94/IP-Adapter"  # "" = no image prompt
+_C.TRANSLATOR.IP_ADAPTER_WEIGHTS = "ip-adapter_sd15.safetensors"  # file in IP_ADAPTER_FOLDER
+_C.TRANSLATOR.IP_ADAPTER_FOLDER = "models"  # sdxl_models for SDXL
+_C.TRANSLATOR.IP_ADAPTER_ENCODER = "models/image_encoder"  # folder of the image encoder
+_C.TRANSLATOR.IP_ADAPTER_SCALE = 0.5
+_C.TRANSLATOR.LORA = ""  # few-step or style LoRA
+_C.TRANSLATOR.LORA_WEIGHTS = "pytorch_lora_weights.safetensors"  # file in LORA
+_C.TRANSLATOR.LORA_SCALE = 1.0
+_C.TRANSLATOR.SCHEDULER = "UniPCMultistepScheduler"  # class of diffusers
+_C.TRANSLATOR.TIMESTEP_SPACING = ""  # leading | trailing | linspace; "" = the scheduler's own
 _C.TRANSLATOR.STEPS = 20
 _C.TRANSLATOR.GUIDANCE_SCALE = 7.5
-_C.TRANSLATOR.CONTROL_SCALE = 1.0
-_C.TRANSLATOR.IP_ADAPTER_SCALE = 0.5
+_C.TRANSLATOR.IMAGE_GUIDANCE_SCALE = 1.5  # InstructPix2Pix: weight of the day frame
+_C.TRANSLATOR.STRENGTH = 0.8  # img2img: share of the steps that are run; 1 = from noise
+_C.TRANSLATOR.DTYPE = "auto"  # float32 | float16 | bfloat16; auto = float16 on CUDA, float32 elsewhere
+_C.TRANSLATOR.COMPILE = False  # torch.compile of the denoising networks; needs a C++ compiler
+_C.TRANSLATOR.VAE_SLICING = False  # decode image by image: less memory
+
+_C.TRANSLATOR.QUALITY = CfgNode()
+_C.TRANSLATOR.QUALITY.ENABLED = True  # False: only unreadable, constant and black results are refused
+_C.TRANSLATOR.QUALITY.ATTEMPTS = 3  # seeds to try before an image is put into quarantine
+_C.TRANSLATOR.QUALITY.STRUCTURE = "auto"  # least correlation of log-gradients; auto = calibrated on mismatched pairs
+_C.TRANSLATOR.QUALITY.DEPTH = 0.0  # largest mean relative difference of aligned depth to the control; 0 = off
+_C.TRANSLATOR.QUALITY.MAX_REJECTED = 0.1  # share in quarantine above which the tool ends with exit code 3
+
+_C.FINETUNE = CfgNode()  # tools/train_translator.py; control depth, captions and weights to start from: TRANSLATOR
+_C.FINETUNE.KIND = "lora"  # lora | controlnet | both | scratch (a small translator of its own for a small world)
+_C.FINETUNE.FRAMES = ""  # folder with a subfolder of frames per condition
+_C.FINETUNE.CONDITIONS = ("night", "rain")  # subfolders to learn from
+_C.FINETUNE.STEPS = 2000
+_C.FINETUNE.BATCH_SIZE = 4
 
 _C.MODEL = CfgNode()
 _C.MODEL.DEPTH = CfgNode()

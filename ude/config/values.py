@@ -9,9 +9,12 @@ from . import yaml_text
 from .errors import ConfigError
 
 AUTO = "auto"
-AUTO_OR_NUMBER = ("DATA.TRANSLATED.PROB",)
-LISTS = ("DATA.FRAME_OFFSETS", "DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS")
-"""Keys with any number of items; the other tuples have as many as their default."""
+AUTO_OR_NUMBER = ("DATA.TRANSLATED.PROB", "TRANSLATOR.QUALITY.STRUCTURE")
+LISTS = (
+    *("DATA.FRAME_OFFSETS", "DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS", "TRANSLATOR.MATCH_BRIGHTNESS"),
+    "FINETUNE.CONDITIONS",
+)
+"""Keys with any number of items, of text if the default has none; the other tuples have as many as their default."""
 QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
@@ -65,7 +68,7 @@ def _tuple(value: Any, default: tuple) -> tuple | None:
         value = from_command_line("", f"[{value.strip()[1:-1]}]", default)
     if not isinstance(value, list | tuple):
         return None
-    items = tuple(_like(item, default[0]) for item in value)
+    items = tuple(_like(item, default[0] if default else "") for item in value)
     return None if None in items else items
 
 

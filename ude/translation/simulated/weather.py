@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from .simulated_camera import (
+from .camera import (
     blur,
     happens,
     log_uniform,
@@ -16,10 +16,10 @@ from .simulated_camera import (
     to_linear,
     uniform,
 )
-from .simulated_lens import drops, flakes, streaks
-from .simulated_lights import emission, vehicle_lights
-from .simulated_scene import Street, ground_texture, weaken_shadows
-from .simulated_wet import wet_ground
+from .lens import drops, flakes, streaks
+from .lights import emission, vehicle_lights
+from .scene import Street, ground_texture, weaken_shadows
+from .wet import wet_ground
 
 GREY_BLUE, GREY = (0.92, 0.98, 1.06), (1.02, 1.0, 0.97)
 CONTRAST_AT_VISIBILITY = 3.912  # -ln(0.02): an object at the visibility keeps 2 % of its contrast (Koschmieder)

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Generator, Tensor
 
-from .conditions import Condition
-from .simulated_night import night
-from .simulated_scene import Street, street
-from .simulated_weather import fog, rain, snow
+from ..conditions import Condition
+from .night import night
+from .scene import Street, street
+from .weather import fog, rain, snow
 
 WEATHERS: dict[str, Callable[[Tensor, Street, Generator], Tensor]] = {
     "night": night,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .simulated_camera import blur, luminance
+from .camera import blur, luminance
 
 CAMERA_HEIGHT = 1.5  # [m] above the road, a passenger car's roof
 FOCAL_PER_WIDTH = 0.8  # focal length over image width: 64 degrees, near nuScenes (0.79) and RobotCar (0.77)

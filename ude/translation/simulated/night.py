@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .simulated_camera import (
+from .camera import (
     bloom,
     blur,
     enlarge,
@@ -20,7 +20,7 @@ from .simulated_camera import (
     to_linear,
     uniform,
 )
-from .simulated_lights import (
+from .lights import (
     HEADLAMP_COLD,
     HEADLAMP_WARM,
     SODIUM,
@@ -32,8 +32,8 @@ from .simulated_lights import (
     street_lamps,
     vehicle_lights,
 )
-from .simulated_scene import Street, weaken_shadows
-from .simulated_windows import lit_windows
+from .scene import Street, weaken_shadows
+from .windows import lit_windows
 
 MOONLIGHT, CITY_GLOW = (0.75, 0.88, 1.0), (1.0, 0.78, 0.55)
 

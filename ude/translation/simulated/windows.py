@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from .simulated_camera import blur, happens, log_uniform, luminance, tint, uniform
-from .simulated_lights import draw_pixels
-from .simulated_scene import Street
+from .camera import blur, happens, log_uniform, luminance, tint, uniform
+from .lights import draw_pixels
+from .scene import Street
 
 INCANDESCENT, DAYLIGHT_TUBE = (1.0, 0.72, 0.38), (0.9, 1.0, 0.95)
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Tensor
 
-from .conditions import Condition
-from .depth_control import depth_control
-from .diffusion_weights import load_ip_adapter, load_pipeline
+from ..conditions import Condition
+from ..depth_control import depth_control
+from .weights import load_ip_adapter, load_pipeline
 
 LATENT_STEP = 8  # pixels per latent: other sizes would be floored by the pipeline without a word
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from .simulated_camera import blur, log_uniform, uniform
+from .camera import blur, log_uniform, uniform
 
 
 def specks(generator: Generator, count: int, like: Tensor) -> Tensor:

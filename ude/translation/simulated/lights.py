@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from .simulated_camera import happens, log_uniform, tint, uniform
-from .simulated_scene import Street
+from .camera import happens, log_uniform, tint, uniform
+from .scene import Street
 
 SODIUM, WHITE = (1.0, 0.62, 0.25), (0.86, 0.95, 1.0)
 RED, HEADLAMP_WARM, HEADLAMP_COLD = (1.0, 0.07, 0.03), (1.0, 0.86, 0.62), (0.9, 0.96, 1.0)

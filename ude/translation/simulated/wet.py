@@ -3,8 +3,8 @@
 import torch
 from torch import Generator, Tensor
 
-from .simulated_camera import blur, enlarge, uniform
-from .simulated_scene import CAMERA_HEIGHT, FAR, Street, ground_texture
+from .camera import blur, enlarge, uniform
+from .scene import CAMERA_HEIGHT, FAR, Street, ground_texture
 
 
 def wet_ground(light: Tensor, street: Street, generator: Generator, *, air: Tensor) -> Tensor:
