@@ -19,7 +19,8 @@ def output(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "FAST_WORLD", TINY_WORLD)
-        patch.setattr(demo, "FAST_STEPS", {"teacher": 2, "student": 2})
+        for stage in ("teacher", "student"):
+            patch.setitem(demo.FAST, stage, {"RUN.MAX_STEPS": 2})
         assert demo.main(["--fast", "--workers", "1", "--output", str(folder)]) == 0
         yield folder
 
@@ -47,7 +48,7 @@ def test_second_call_redoes_nothing(output, capsys):
     assert demo.main(["--fast", "--workers", "1", "--output", str(output)]) == 0
     assert "(there already)" in capsys.readouterr().out
     changed = [path for path, time in files(output).items() if before.get(path) != time]
-    assert {path.name for path in changed} <= {"config.yaml", "version.json"}
+    assert {path.name for path in changed} <= {"config.yaml", "version.json", "index.html"}
 
 
 def test_another_seed_in_the_same_folder_is_refused_in_one_line(output, capsys):

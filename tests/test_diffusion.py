@@ -1,10 +1,6 @@
-import json
-import shutil
-
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from tiny_pipeline import IP_ADAPTER_WEIGHTS, save_tiny_pipeline
 
 from ude.files import DataError
@@ -131,10 +127,11 @@ def test_without_prompts_the_seed_chooses_a_phrase(translator):
     assert torch.equal(translator(frames, **arguments), translator(frames, **arguments, prompts=[condition.phrases[2]]))
 
 
-@pytest.mark.parametrize("size", [(60, 96), (64, 100), (0, 64)])
+@pytest.mark.parametrize("size", [(60, 96), (64, 100), (64, 0)])
 def test_a_size_that_would_be_floored_is_an_error(weights, size):
-    with pytest.raises(ValueError, match="multiples of 8 px"):
+    with pytest.raises(DataError, match=r"multiples of 8 px, got .*; use \(64, \d+\)") as caught:
         load(weights, size=size)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_control_is_bright_near_dark_far_and_finer_than_8_bits():
@@ -158,61 +155,3 @@ def test_the_control_ignores_scale_shift_and_single_outliers():
     spoilt[:, :, 5, 6:8] = -1e4
     changed = (depth_control(spoilt, (32, 48)) - control).abs().mean()
     assert float(changed) < 0.02
-
-
-def test_missing_weights_are_one_line_with_the_name_and_the_remedy(weights):
-    with pytest.raises(DataError) as caught:
-        load(weights, control="nobody/no-such-control")
-    message = str(caught.value)
-    assert message.startswith("cannot load the ControlNet 'nobody/no-such-control': ")
-    assert "hf download nobody/no-such-control" in message
-    assert "\n" not in message
-    assert caught.value.exit_code == 4
-
-
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({"base": "/absent/folder"}, "base model"),
-        ({"ip_adapter": "/absent/folder"}, "IP-Adapter"),
-        ({"ip_adapter_weights": "absent.safetensors"}, "IP-Adapter"),
-    ],
-)
-def test_absent_folders_and_files_are_named(weights, change, kind):
-    with pytest.raises(DataError, match=f"cannot load the {kind} .*put a complete model in the folder"):
-        load(weights, **{"ip_adapter": str(weights / "ip_adapter"), **change})
-
-
-def test_damaged_weights_are_refused(weights, tmp_path):
-    broken = shutil.copytree(weights / "control", tmp_path / "control")
-    file = broken / "diffusion_pytorch_model.safetensors"
-    file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(DataError, match="cannot load the ControlNet"):
-        load(weights, control=str(broken))
-
-
-@pytest.mark.parametrize(
-    ("argument", "folder", "kind"), [("control", "control", "ControlNet"), ("base", "base", "base model")]
-)
-def test_pickled_weights_are_refused(weights, tmp_path, argument, folder, kind):
-    pickled = shutil.copytree(weights / folder, tmp_path / folder)
-    safe = next(pickled.rglob("diffusion_pytorch_model.safetensors"))
-    torch.save(load_file(safe), safe.with_suffix(".bin"))
-    safe.unlink()
-    with pytest.raises(DataError, match=f"cannot load the {kind}"):
-        load(weights, **{argument: str(pickled)})
-
-
-def test_code_in_a_weights_folder_is_never_run(weights, tmp_path):
-    folder = shutil.copytree(weights / "base", tmp_path / "base")
-    index = json.loads((folder / "model_index.json").read_text())
-    index["unet"] = ["evil", "Evil"]
-    index["_class_name"] = ["evil", "Evil"]
-    (folder / "model_index.json").write_text(json.dumps(index))
-    ran = tmp_path / "ran"
-    code = f"from pathlib import Path\nPath({str(ran)!r}).touch()\nclass Evil:\n    pass\n"
-    for place in (folder / "evil.py", folder / "pipeline.py", folder / "unet" / "evil.py"):
-        place.write_text(code)
-    with pytest.raises(DataError, match="cannot load the base model"):
-        load(weights, base=str(folder))
-    assert not ran.exists()

@@ -22,33 +22,48 @@ def save_tiny_pipeline(root: Path, *, seed: int = 0) -> None:
         root: folder to write into.
         seed: seed of the weights.
     """
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tokenizer, unet, encoder = tiny_tokenizer(), tiny_unet(), tiny_image_encoder()
-        scheduler = DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        )
-        pipeline = StableDiffusionPipeline(
-            vae=tiny_vae(),
-            text_encoder=tiny_text_encoder(tokenizer),
-            tokenizer=tokenizer,
-            unet=unet,
-            scheduler=scheduler,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
-        pipeline.save_pretrained(root / "base")
+        unet, encoder = tiny_unet(), tiny_image_encoder()
+        save_tiny_base(root / "base", unet)
         tiny_control(unet).save_pretrained(root / "control")
-        encoder.save_pretrained(root / "ip_adapter" / "models" / "image_encoder")
-        save_file(ip_adapter_state(unet), root / "ip_adapter" / "models" / IP_ADAPTER_WEIGHTS)
+        save_tiny_ip_adapter(root / "ip_adapter", unet, encoder)
+
+
+def save_tiny_base(folder: Path, unet: nn.Module, vae: nn.Module | None = None) -> None:
+    """Write a pipeline of the tiny parts around a UNet."""
+    from diffusers import StableDiffusionPipeline
+
+    tokenizer = tiny_tokenizer()
+    StableDiffusionPipeline(
+        vae=vae or tiny_vae(),
+        text_encoder=tiny_text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=tiny_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+
+
+def save_tiny_ip_adapter(folder: Path, unet: nn.Module, encoder: nn.Module) -> None:
+    """Write an IP-Adapter and its image encoder in the layout of h94/IP-Adapter."""
+    encoder.save_pretrained(folder / "models" / "image_encoder")
+    save_file(ip_adapter_state(unet), folder / "models" / IP_ADAPTER_WEIGHTS)
+
+
+def tiny_scheduler():
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
 
 
 def tiny_tokenizer():
@@ -60,8 +75,8 @@ def tiny_tokenizer():
     return CLIPTokenizer(vocab={entry: i for i, entry in enumerate(entries)}, merges=[], model_max_length=77)
 
 
-def tiny_text_encoder(tokenizer) -> nn.Module:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def tiny_text_encoder(tokenizer, *, projected: bool = False) -> nn.Module:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -73,8 +88,9 @@ def tiny_text_encoder(tokenizer) -> nn.Module:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        projection_dim=TEXT_WIDTH,
     )
-    return CLIPTextModel(config).eval()
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
 
 
 def tiny_image_encoder() -> nn.Module:
@@ -92,24 +108,26 @@ def tiny_image_encoder() -> nn.Module:
     return CLIPVisionModelWithProjection(config).eval()
 
 
-def tiny_vae() -> nn.Module:
-    """Autoencoder of four levels: eight pixels per latent, as the real one."""
+def tiny_vae(levels: int = 4) -> nn.Module:
+    """Autoencoder of four levels: eight pixels per latent, as the real one; of three levels four pixels."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=[4, 4, 8, 8],
+        block_out_channels=[4, 4, 8, 8][-levels:],
         norm_num_groups=2,
         layers_per_block=1,
         latent_channels=4,
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
+        down_block_types=["DownEncoderBlock2D"] * levels,
+        up_block_types=["UpDecoderBlock2D"] * levels,
     ).eval()
 
 
-def tiny_unet() -> nn.Module:
+def tiny_unet(in_channels: int = 4) -> nn.Module:
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel(
+        in_channels=in_channels,
+        out_channels=4,
         block_out_channels=[8, 8, 16, 16],
         down_block_types=["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
         up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
@@ -119,6 +137,11 @@ def tiny_unet() -> nn.Module:
         attention_head_dim=2,
         sample_size=16,
     ).eval()
+    return amplified(unet)
+
+
+def amplified(unet: nn.Module) -> nn.Module:
+    """The same UNet with larger cross attention."""
     with torch.no_grad():
         for name, parameter in unet.named_parameters():
             if name.endswith(("attn2.to_v.weight", "attn2.to_out.0.weight")):
@@ -126,15 +149,17 @@ def tiny_unet() -> nn.Module:
     return unet
 
 
-def tiny_control(unet: nn.Module) -> nn.Module:
+def tiny_control(unet: nn.Module, channels: tuple[int, ...] = (4, 4, 8, 8)) -> nn.Module:
     from diffusers import ControlNetModel
 
-    control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 8, 8))
+    return randomised(ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels))
+
+
+def randomised(control: nn.Module) -> nn.Module:
+    """The same ControlNet without zero convolutions: the image depends on depth, but not on depth alone."""
     parts = (control.controlnet_cond_embedding, control.controlnet_down_blocks, control.controlnet_mid_block)
     with torch.no_grad():
-        for part, gain in zip(
-            parts, (2.0, 0.3, 0.3), strict=True
-        ):  # the image depends on depth, but not on depth alone
+        for part, gain in zip(parts, (2.0, 0.3, 0.3), strict=True):
             for module in part.modules():
                 if isinstance(module, nn.Conv2d):
                     module.weight.normal_(0, gain / module.weight[0].numel() ** 0.5)
@@ -144,15 +169,16 @@ def tiny_control(unet: nn.Module) -> nn.Module:
 
 def ip_adapter_state(unet: nn.Module) -> dict[str, torch.Tensor]:
     """Tensors of an IP-Adapter: a projection to tokens; keys and values of every cross attention, at odd indices."""
+    width = unet.config.cross_attention_dim
     state = {
-        "image_proj.proj.weight": torch.randn(REFERENCE_TOKENS * TEXT_WIDTH, IMAGE_WIDTH),
-        "image_proj.proj.bias": torch.zeros(REFERENCE_TOKENS * TEXT_WIDTH),
-        "image_proj.norm.weight": torch.ones(TEXT_WIDTH),
-        "image_proj.norm.bias": torch.zeros(TEXT_WIDTH),
+        "image_proj.proj.weight": torch.randn(REFERENCE_TOKENS * width, IMAGE_WIDTH),
+        "image_proj.proj.bias": torch.zeros(REFERENCE_TOKENS * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
     }
     cross = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
     for i, name in enumerate(cross):
         hidden = unet.get_submodule(name.removesuffix(".processor")).to_q.out_features
         for role in ("k", "v"):
-            state[f"ip_adapter.{2 * i + 1}.to_{role}_ip.weight"] = torch.randn(hidden, TEXT_WIDTH)
+            state[f"ip_adapter.{2 * i + 1}.to_{role}_ip.weight"] = torch.randn(hidden, width)
     return state

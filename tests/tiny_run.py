@@ -78,6 +78,9 @@ class MadeUpTranslations:
     def require(self, frame_ids: object) -> None:
         pass
 
+    def usable(self, frame_id: str) -> tuple[str, ...]:
+        return self.conditions
+
     def image(self, frame_id: str, condition: str) -> np.ndarray:
         return self.source.image(int(frame_id[-2:])) // (4 if condition == "night" else 2)
 

@@ -18,7 +18,11 @@ EXAMPLE = """examples:
   python tools/demo.py --fast                   a few minutes; checks that everything runs, learns next to nothing
   python tools/demo.py --output /data/demo --seed 1
 A second call with the same options goes on where the first one stopped."""
-FAST_STEPS = {"teacher": 40, "student": 20}
+FAST = {
+    "teacher": {"RUN.MAX_STEPS": 40},
+    "translate": {"TRANSLATOR.QUALITY.MAX_REJECTED": 1},  # the depth of so short a training gives odd nights
+    "student": {"RUN.MAX_STEPS": 20},
+}
 FAST_WORLD = {
     "train_scenes": 4,
     "train_key_frames": 5,
@@ -79,8 +83,8 @@ def _overrides(stage: str, args: Namespace) -> list[str]:
         "translate": {"TRANSLATOR.DEPTH_MODEL": output / "teacher"},
         "student": {"MODEL.TEACHER": output / "teacher", "DATA.TRANSLATED.ROOT": output / "translated"},
     }[stage]
-    if args.fast and stage in FAST_STEPS:
-        values |= {"RUN.MAX_STEPS": FAST_STEPS[stage]}
+    if args.fast:
+        values |= FAST[stage]
     return [str(part) for pair in values.items() for part in pair]
 
 

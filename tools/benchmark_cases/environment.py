@@ -14,10 +14,10 @@ MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 COPIED_VALUES = {"cpu": 2**24, "cuda": 2**28}
 
 
-def matrix_product(device: torch.device) -> Variant:
-    """The limit of arithmetic: a square float32 matrix product; its work is counted in operations."""
+def matrix_product(device: torch.device, dtype: torch.dtype = torch.float32) -> Variant:
+    """The limit of arithmetic: a square matrix product; its work is counted in operations."""
     side = MATRIX_SIDE[device.type]
-    a, b = torch.rand(2, side, side, device=device)
+    a, b = torch.rand(2, side, side, device=device, dtype=dtype)
     out = torch.empty_like(a)
     return Variant("matrix product", lambda: torch.mm(a, b, out=out), 2.0 * side**3)
 

@@ -133,6 +133,7 @@ def measure(
     settings: Settings,
     notes: list[str] | None = None,
     images: int = 0,
+    clock: Clock | None = None,
 ) -> Report:
     """Refuse when a check failed, otherwise time all variants in turns with the limit.
 
@@ -145,12 +146,13 @@ def measure(
         settings: of the command line.
         notes: printed below the table.
         images: per call, to state images per second; 0 leaves it out.
+        clock: what ratios are made of; None takes the time of the CPU or the accelerator.
 
     Raises:
         UnequalError: when a check failed.
     """
     verify(f"{case}: {title}", checks)
-    clock: Clock = clock_of(settings.device)
+    clock = clock or clock_of(settings.device)
     before = load_average()
     quick = {"warmup": 1, "min_seconds": 0.0} if settings.quick else {}
     limit_timing, *timings = interleave([limit, *variants], settings.rounds, clock=clock, **quick)

@@ -55,7 +55,8 @@ def translation_gallery(
     """Rows of training frames beside their translations; the depths are those of the translated frame."""
     source = training_source(cfg)
     for condition in translated.conditions:
-        for index in _spread(list(range(len(source))), frames):
+        members = [index for index in range(len(source)) if condition in translated.usable(source.frame_id(index))]
+        for index in _spread(members, frames):
             frame_id = source.frame_id(index)
             translation = translated.image(frame_id, condition)
             yield gallery_row(

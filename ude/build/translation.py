@@ -1,111 +1,128 @@
 """Translation of the config's training frames."""
 
-from collections.abc import Callable
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
 from yacs.config import CfgNode
 
 from ude.config import ConfigError, dump_config
-from ude.files import write_json, write_text
-from ude.models import DepthNet
-from ude.models.checkpoint import load_depth_net, looks_like_hub_id
-from ude.models.foundation import FoundationDepth
-from ude.translation.conditions import CONDITIONS, Condition
+from ude.config.values import AUTO
+from ude.files import exit_on_terminate, write_json, write_text
+from ude.translation.judging import QualityOptions
 from ude.translation.references import References
-from ude.translation.run import Summary, translate_frames
-from ude.translation.translator import Translator
+from ude.translation.run import Networks, Options, Summary, translate_frames
+from ude.translation.shards import Shard
 
-from .evaluation import device
 from .frames import training_source
-from .identity import identity, naming
+from .identity import identity
 from .training import run_folder
+from .translators import (
+    captioner,
+    conditions,
+    control_depth,
+    image_prompts,
+    own_device,
+    references,
+    require_compiler,
+    takes_depth,
+    translator,
+)
 
-_SIMULATED = ("KIND", "SIZE", "DEPTH_MODEL")
+_QUALITY = ("ENABLED", "ATTEMPTS", "STRUCTURE", "DEPTH")
+_SIMULATED = (
+    *("KIND", "SIZE", "DEPTH_MODEL", "DEPTH_TILES", "MATCH_BRIGHTNESS"),
+    *(f"QUALITY.{key}" for key in _QUALITY),
+)
+_WEIGHTS = ("BASE_MODEL", "VAE", "CONTROL", "EDGES", "IP_ADAPTER", "LORA")
 _DIFFUSION = (
-    *("BASE_MODEL", "CONTROL", "CONTROL_SCALE", "IP_ADAPTER", "IP_ADAPTER_WEIGHTS", "IP_ADAPTER_SCALE"),
-    *("REFERENCES", "STEPS", "GUIDANCE_SCALE"),
+    *_WEIGHTS,
+    *("PIPELINE", "CONTROL_SCALE", "EDGES_SCALE", "CAPTIONER", "LORA_WEIGHTS", "LORA_SCALE"),
+    *("IP_ADAPTER_WEIGHTS", "IP_ADAPTER_FOLDER", "IP_ADAPTER_ENCODER", "IP_ADAPTER_SCALE"),
+    *("SCHEDULER", "TIMESTEP_SPACING", "STEPS", "GUIDANCE_SCALE", "IMAGE_GUIDANCE_SCALE", "STRENGTH", "DTYPE"),
 )
 
 
-def translator(cfg: CfgNode) -> Translator:
-    """The translator of the config: simulated, or diffusion with the weights that it names."""
-    options = cfg.TRANSLATOR
-    if options.KIND == "simulated":
-        from ude.translation.simulated import SimulatedTranslator
+def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True) -> Summary:
+    """Translate the training frames into every condition of the config; what is done already stays.
 
-        return SimulatedTranslator()
-    from ude.translation.diffusion import DiffusionTranslator
+    Args:
+        cfg: the config.
+        shard: which part of the frames; None for the one that RANK and WORLD_SIZE name, or all.
+        progress: show progress bars.
 
-    return DiffusionTranslator(
-        options.BASE_MODEL,
-        control=options.CONTROL,
-        ip_adapter=options.IP_ADAPTER,
-        ip_adapter_weights=options.IP_ADAPTER_WEIGHTS,
-        size=options.SIZE,
-        steps=options.STEPS,
-        guidance_scale=options.GUIDANCE_SCALE,
-        control_scale=options.CONTROL_SCALE,
-        ip_adapter_scale=options.IP_ADAPTER_SCALE,
-        device=device(cfg),
-    )
-
-
-def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
-    """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
-    name = cfg.TRANSLATOR.DEPTH_MODEL
-    foundation = looks_like_hub_id(name) or (Path(name) / "preprocessor_config.json").is_file()
-    with naming("TRANSLATOR.DEPTH_MODEL"):
-        network = FoundationDepth(name) if foundation else load_depth_net(name)
-    network = network.to(device(cfg))
-
-    @torch.inference_mode()
-    def inverse_depth(images: Tensor) -> Tensor:
-        prediction = network(images.to(device(cfg)))
-        found = prediction.inverse_depths[0] if isinstance(network, DepthNet) else prediction
-        return found.to(images.device)
-
-    return inverse_depth
-
-
-def translate(cfg: CfgNode, *, progress: bool = True) -> Summary:
-    """Translate the training frames into every condition of the config; what is done already stays."""
+    Raises:
+        ConfigError: keys contradict each other; before anything is loaded.
+    """
     options, folder = cfg.TRANSLATOR, run_folder(cfg)
-    if not options.DEPTH_MODEL:
-        raise ConfigError("TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder, or a depth model's hub id")
-    conditions = [_condition(name) for name in options.CONDITIONS]
-    references = options.REFERENCES if options.KIND == "diffusion" and options.IP_ADAPTER else None
-    if references is not None:  # before gigabytes of weights are asked for
-        with naming("TRANSLATOR.REFERENCES"):
-            References(references, options.CONDITIONS)
-    made_from = identity(cfg, _translated_from(options.KIND), [Path(options.DEPTH_MODEL) / "version.json"])
-    source, depth = training_source(cfg), control_depth(cfg)
-    summary = translate_frames(
-        source,
-        translator(cfg),
-        conditions=conditions,
-        output=folder,
-        size=options.SIZE,
-        depth=depth,
-        seed=cfg.SEED,
-        batch_size=options.BATCH_SIZE,
-        config_hash=made_from["config_hash"],
-        references=references,
-        progress=progress,
-    )
+    shard = shard or _shard_of_environment()
+    table, drawn, with_depth = conditions(cfg), references(cfg), takes_depth(cfg)
+    require_compiler(cfg)
+    made_from = translation_identity(cfg, drawn)
+    captioned = options.KIND == "diffusion" and bool(options.CAPTIONER)
+    with exit_on_terminate():
+        summary = translate_frames(
+            training_source(cfg),
+            Networks(
+                translator=lambda: translator(cfg),
+                depth=(lambda: control_depth(cfg)) if with_depth else None,
+                captioner=(lambda: captioner(cfg)) if captioned else None,
+            ),
+            Options(
+                size=options.SIZE,
+                seed=cfg.SEED,
+                batch_size=options.BATCH_SIZE,
+                quality=_quality(options.QUALITY),
+                image_prompts=image_prompts(cfg),
+                matched=options.MATCH_BRIGHTNESS,
+                device=own_device(cfg),
+                progress=progress,
+            ),
+            conditions=[table[name] for name in options.CONDITIONS],
+            output=folder,
+            config_hash=made_from["config_hash"],
+            references=drawn,
+            shard=shard,
+        )
     write_text(folder / "config.yaml", dump_config(cfg))
     write_json(folder / "version.json", made_from)
     return summary
 
 
-def _translated_from(kind: str) -> tuple[str, ...]:
-    """The keys that change a translated image; the batch size and the list of conditions do not."""
+def translation_identity(cfg: CfgNode, drawn: References | None) -> dict[str, Any]:
+    """What the images are made from: every key that changes one, the conditions' content, the references' names.
+
+    The batch size, the list of conditions and what only saves time or memory change none.
+
+    Args:
+        cfg: the config.
+        drawn: its references.
+    """
+    kind = cfg.TRANSLATOR.KIND
     keys = _SIMULATED if kind == "simulated" else _SIMULATED + _DIFFUSION
-    return ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
+    runs = [Path(cfg.TRANSLATOR.DEPTH_MODEL)]
+    if kind == "diffusion":  # the folders in a run of tools/train_translator.py
+        named = [Path(value) for key in _WEIGHTS if (value := cfg.TRANSLATOR[key])]
+        runs += [place for path in named for place in (path, path.parent)]
+    made_from = identity(
+        cfg,
+        ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys)),
+        [run / "version.json" for run in dict.fromkeys(runs)],
+    )
+    table = [(c.name, c.phrases, c.negative, sorted(c.limits.items())) for _, c in sorted(conditions(cfg).items())]
+    names = {} if drawn is None else {name: drawn.names[name] for name in sorted(drawn.names)}
+    text = json.dumps([made_from["config_hash"], table, names], sort_keys=True)
+    return made_from | {"config_hash": hashlib.sha256(text.encode()).hexdigest()[:32]}
 
 
-def _condition(name: str) -> Condition:
-    if name not in CONDITIONS:
-        raise ConfigError(f"TRANSLATOR.CONDITIONS must be among {', '.join(CONDITIONS)}, got {name}")
-    return CONDITIONS[name]
+def _quality(options: CfgNode) -> QualityOptions:
+    structure = None if options.STRUCTURE == AUTO else float(options.STRUCTURE)
+    return QualityOptions(options.ENABLED, options.ATTEMPTS, structure, options.DEPTH)
+
+
+def _shard_of_environment() -> Shard:
+    try:
+        return Shard.of_environment()
+    except ValueError as error:
+        raise ConfigError(f"{error}; correct the environment, or give --shard i/n") from error

@@ -75,8 +75,22 @@ _C.FINETUNE = CfgNode()  # tools/train_translator.py; control depth, captions an
 _C.FINETUNE.KIND = "lora"  # lora | controlnet | both | scratch (a small translator of its own for a small world)
 _C.FINETUNE.FRAMES = ""  # folder with a subfolder of frames per condition
 _C.FINETUNE.CONDITIONS = ("night", "rain")  # subfolders to learn from
+_C.FINETUNE.MAX_FRAMES = 2000  # per condition, evenly spread; they are kept in memory, at 432 x 768 1.3 MB each
+_C.FINETUNE.FLIP_PROB = 0.5  # chance to mirror a frame
 _C.FINETUNE.STEPS = 2000
 _C.FINETUNE.BATCH_SIZE = 4
+_C.FINETUNE.LR = 1e-4
+_C.FINETUNE.WARMUP = 100  # [steps]
+_C.FINETUNE.GRAD_CLIP = 1.0  # norm; 0 = off
+_C.FINETUNE.RANK = 16  # of the LoRA
+_C.FINETUNE.RECOMPUTE = True  # activations in the backward pass: a third slower, in a fraction of the memory
+# Keys of KIND scratch. The autoencoder comes first, STEPS are those of the diffusion model.
+_C.FINETUNE.AUTOENCODER_STEPS = 2600
+_C.FINETUNE.AUTOENCODER_WIDTH = 32  # channels
+_C.FINETUNE.LATENT_CHANNELS = 6  # of a latent for 4 x 4 px
+_C.FINETUNE.LR_AUTOENCODER = 2e-3
+_C.FINETUNE.WIDTHS = (32, 96, 160)  # channels of the U-Net's levels, from fine to coarse; multiples of 16
+_C.FINETUNE.AVERAGE = 0.998  # share of the moving average of the weights that a step keeps, 0..1
 
 _C.MODEL = CfgNode()
 _C.MODEL.DEPTH = CfgNode()

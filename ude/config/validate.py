@@ -49,6 +49,11 @@ _AT_LEAST_1 = [
     "TRANSLATOR.QUALITY.ATTEMPTS",
     "FINETUNE.STEPS",
     "FINETUNE.BATCH_SIZE",
+    "FINETUNE.MAX_FRAMES",
+    "FINETUNE.RANK",
+    "FINETUNE.AUTOENCODER_STEPS",
+    "FINETUNE.AUTOENCODER_WIDTH",
+    "FINETUNE.LATENT_CHANNELS",
     "SOLVER.EPOCHS",
     "SOLVER.BATCH_SIZE",
     "RUN.DEVICES",
@@ -57,6 +62,8 @@ _AT_LEAST_1 = [
     "EVAL.BATCH_SIZE",
 ]
 _AT_LEAST_0 = [
+    "FINETUNE.WARMUP",
+    "FINETUNE.GRAD_CLIP",
     "DATA.MIN_SPEED",
     "TRANSLATOR.GUIDANCE_SCALE",
     "TRANSLATOR.CONTROL_SCALE",
@@ -106,20 +113,31 @@ _RULES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
     "(height, width), both positive multiples of 8": (_size(8), ["TRANSLATOR.SIZE"]),
     "(height, width), both positive": (_size(1), ["MODEL.DEPTH.INPUT_SIZE"]),
     "different whole numbers other than 0": (lambda v: _distinct(v) and 0 not in v, ["DATA.FRAME_OFFSETS"]),
-    "different words of a-z, 0-9, _ and -": (_conditions, ["DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS"]),
+    "different words of a-z, 0-9, _ and -": (
+        _conditions,
+        ["DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS", "FINETUNE.CONDITIONS"],
+    ),
     "four strengths of at least 0, the last (hue) at most 0.5": (
         lambda v: min(v) >= 0 and v[3] <= 0.5,
         ["DATA.COLOR_JITTER"],
     ),
     "between 0 and 1": (
         lambda v: 0 <= v <= 1,
-        ["DATA.FLIP_PROB", "DATA.NOISE_PROB", "LOSS.SSIM_WEIGHT", "TRANSLATOR.QUALITY.MAX_REJECTED"],
+        [
+            "DATA.FLIP_PROB",
+            "DATA.NOISE_PROB",
+            "FINETUNE.FLIP_PROB",
+            "LOSS.SSIM_WEIGHT",
+            "TRANSLATOR.QUALITY.MAX_REJECTED",
+        ],
     ),
     "above 0 and at most 1": (lambda v: 0 < v <= 1, ["LOSS.SEMANTIC_MARGIN", "TRANSLATOR.STRENGTH"]),
     f'"{AUTO}" or between 0 and 1': (lambda v: v == AUTO or 0 <= v <= 1, ["DATA.TRANSLATED.PROB"]),
     f'"{AUTO}" or between -1 and 1': (lambda v: v == AUTO or -1 <= v <= 1, ["TRANSLATOR.QUALITY.STRUCTURE"]),
     "at least 1": (lambda v: v >= 1, _AT_LEAST_1),
-    "above 0": (lambda v: v > 0, ["MODEL.DEPTH.MIN", "EVAL.MIN_DEPTH"]),
+    "above 0": (lambda v: v > 0, ["FINETUNE.LR", "FINETUNE.LR_AUTOENCODER", "MODEL.DEPTH.MIN", "EVAL.MIN_DEPTH"]),
+    "positive multiples of 16": (lambda v: v and _size(16)(v), ["FINETUNE.WIDTHS"]),
+    "at least 0 and below 1": (lambda v: 0 <= v < 1, ["FINETUNE.AVERAGE"]),
     "at least 0": (lambda v: v >= 0, _AT_LEAST_0),
     "between 0 and 4294967295": (lambda v: 0 <= v < 2**32, ["SEED"]),
     "-1 (by SOLVER.EPOCHS) or at least 1": (lambda v: v == -1 or v >= 1, ["RUN.MAX_STEPS"]),
@@ -161,12 +179,33 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
 
 
 def _contradictions_of_diffusion(translator: CfgNode) -> Iterator[tuple[str, str]]:
-    if not translator.DEPTH_MODEL:
+    if not translator.DEPTH_MODEL and (translator.CONTROL or translator.QUALITY.DEPTH):
         yield "TRANSLATOR.DEPTH_MODEL", "must name a depth model, which steers the diffusion, got ''"
     if translator.IP_ADAPTER and not translator.REFERENCES:
         yield "TRANSLATOR.REFERENCES", "must be a folder of images for the IP-Adapter (or set IP_ADAPTER \"\"), got ''"
-    if translator.IP_ADAPTER and not translator.IP_ADAPTER_WEIGHTS.endswith(".safetensors"):
-        yield "TRANSLATOR.IP_ADAPTER_WEIGHTS", f"must end in .safetensors, got {translator.IP_ADAPTER_WEIGHTS!r}"
+    for part in ("IP_ADAPTER", "LORA"):
+        file = translator[f"{part}_WEIGHTS"]
+        if translator[part] and not file.endswith(".safetensors"):
+            yield f"TRANSLATOR.{part}_WEIGHTS", f"must end in .safetensors, got {file!r}"
+    yield from _contradictions_with_pipeline(translator, translator.PIPELINE)
+
+
+def _contradictions_with_pipeline(translator: CfgNode, pipeline: str) -> Iterator[tuple[str, str]]:
+    edited, control, edges = "Pix2Pix" in pipeline, translator.CONTROL, translator.EDGES
+    if bool(control) == edited:
+        meaning = "'', as the day frame itself steers" if edited else "the depth network of"
+        yield "TRANSLATOR.CONTROL", f"must be {meaning} {pipeline}, got {control!r}"
+    if edges and ("ControlNet" not in pipeline or ("Union" in pipeline and edges != control)):
+        meaning = "'' or the same as TRANSLATOR.CONTROL" if "Union" in pipeline else "''"
+        yield "TRANSLATOR.EDGES", f"must be {meaning} with {pipeline}, got {edges!r}"
+    if translator.IP_ADAPTER and pipeline == "StableDiffusionAdapterPipeline":
+        yield "TRANSLATOR.IP_ADAPTER", f"must be '' with {pipeline}, which takes no image prompt"
+    if edited and translator.GUIDANCE_SCALE > 1 > translator.IMAGE_GUIDANCE_SCALE:
+        yield "TRANSLATOR.IMAGE_GUIDANCE_SCALE", f"must be at least 1, below which {pipeline} is not guided at all"
+    if "Img2Img" in pipeline and int(translator.STEPS * translator.STRENGTH) < 1:
+        yield "TRANSLATOR.STRENGTH", "must leave at least one of TRANSLATOR.STEPS to run"
+    if pipeline == "StableDiffusionXLAdapterPipeline" and not _size(16)(translator.SIZE):
+        yield "TRANSLATOR.SIZE", f"must be in multiples of 16 with {pipeline}, got {translator.SIZE}"
 
 
 def _above(other: str, bound: float, value: float) -> str:

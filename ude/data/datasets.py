@@ -28,7 +28,8 @@ class TrainingFrames(Dataset):
     """Training samples: the real frame, its neighbours, and the frame or a translation of it as the input.
 
     The input of a frame is drawn anew in every epoch, by one draw over the real frame and the conditions that depends
-    on seed, epoch and frame alone.
+    on seed, epoch and frame alone. A translation in quarantine gives way to the frame's next condition, or to the real
+    frame where it has none.
 
     Args:
         source: the frames.
@@ -103,11 +104,12 @@ class TrainingFrames(Dataset):
         """Translation condition that a frame's input has in this epoch, None for the real frame."""
         if self.translated is None:
             return None
-        draw = uniform_draw("translation", self.seed, int(self._epoch), self.source.frame_id(index))
+        frame_id, conditions = self.source.frame_id(index), self.translated.conditions
+        draw = uniform_draw("translation", self.seed, int(self._epoch), frame_id)
         if draw >= self.translated_prob:
             return None
-        conditions = self.translated.conditions
-        return conditions[int(draw / self.translated_prob * len(conditions))]
+        place, usable = int(draw / self.translated_prob * len(conditions)), self.translated.usable(frame_id)
+        return next((name for name in (*conditions[place:], *conditions[:place]) if name in usable), None)
 
     def _frame(self, index: int, which: int | str) -> Tensor:
         """The neighbour at an offset, or the translation to a condition, uint8 (3, H, W) at the samples' size."""

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from ude.models import DepthNet, DepthPrediction, PoseNet
+from ude.models import DepthNet, DepthPrediction, PoseNet, save_model
 
 from .guard import FiniteGuard
 from .hardware import is_out_of_memory, out_of_memory, slow_bfloat16
@@ -147,6 +147,12 @@ class DepthModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let no state become a checkpoint that was not judged."""
         self.guard.check_state(checkpoint["state_dict"], checkpoint["global_step"])
+
+    def save_networks(self, folder: Path) -> None:
+        """Write the networks into a run folder."""
+        save_model(self.depth_net, folder / "depth_net")
+        if self.pose_net is not None:
+            save_model(self.pose_net, folder / "pose_net")
 
     def _parts(self) -> dict[str, list[torch.nn.Parameter]]:
         """Parameters by the name of their learning rate."""

@@ -12,6 +12,8 @@ from ude.data.datasets import TrainingFrames, collate
 from ude.data.transforms import DeviceTransform
 from ude.files import DataError
 
+from .progress import EpochSeeds
+
 
 class EpochSampler(Sampler[int]):
     """A random order of frames, drawn from the seed and the epoch alone, of which each process takes its share.
@@ -105,6 +107,10 @@ class TrainingData(L.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             **self.options,
         )
+
+    def callbacks(self) -> list[Callback]:
+        """What keeps the frames in step with the run."""
+        return [EpochSeeds(self.frames), WholeEpochs()]
 
     def state_dict(self) -> dict[str, int]:
         """How many batches are done, in all epochs; Lightning stores it in checkpoints."""

@@ -11,12 +11,9 @@ from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ude.files import stop_after_batch, write_json, write_text
-from ude.models import save_model
 
-from .base import DepthModule
-from .datamodule import TrainingData, WholeEpochs
 from .processes import EndTogether, LargestOfAll, OwnSignals, first_process, strategy
-from .progress import EpochSeeds, StepProgress, StopBetweenSteps
+from .progress import StepProgress, StopBetweenSteps
 from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, RunTensorBoard, rewind_rows, usable_checkpoint
 from .run_folder import require_checkpoint_space
 from .verdict import DUMP
@@ -30,7 +27,7 @@ class RunOptions:
         accelerator: Lightning's accelerator name.
         devices: number of devices.
         precision: Lightning's precision name.
-        epochs: passes over the frames.
+        epochs: passes over the frames; -1 for no limit.
         max_steps: steps after which to stop early; -1 for none.
         log_every: steps between logged scalars.
         checkpoint_every: steps between checkpoints.
@@ -48,8 +45,8 @@ class RunOptions:
 
 
 def fit(
-    module: DepthModule,
-    data: TrainingData,
+    module: L.LightningModule,
+    data: L.LightningDataModule,
     *,
     folder: Path,
     options: RunOptions,
@@ -59,8 +56,8 @@ def fit(
     """Train a stage and leave its networks in the run folder.
 
     Args:
-        module: the stage.
-        data: its frames.
+        module: the stage, whose ``save_networks(folder)`` writes what it has trained.
+        data: its frames, whose ``callbacks()`` go with them.
         folder: run folder.
         options: how to execute the run.
         config_text: resolved config, written beside the results.
@@ -89,13 +86,11 @@ def fit(
             _run(trainer, module, data, checkpoint)
             trainer.save_checkpoint(folder / "checkpoints" / LAST)
     if trainer.is_global_zero:
-        save_model(module.depth_net, folder / "depth_net")
-        if module.pose_net is not None:
-            save_model(module.pose_net, folder / "pose_net")
+        module.save_networks(folder)
         write_json(folder / "version.json", identity | {"finished": True, "steps": trainer.global_step})
 
 
-def _run(trainer: L.Trainer, module: DepthModule, data: TrainingData, checkpoint: Path | None) -> None:
+def _run(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
     """Train; Lightning turns Ctrl-C into SystemExit(1), here it stays KeyboardInterrupt."""
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
@@ -105,7 +100,7 @@ def _run(trainer: L.Trainer, module: DepthModule, data: TrainingData, checkpoint
         raise
 
 
-def _trainer(data: TrainingData, folder: Path, options: RunOptions, *, first_step: int) -> L.Trainer:
+def _trainer(data: L.LightningDataModule, folder: Path, options: RunOptions, *, first_step: int) -> L.Trainer:
     """Lightning's trainer, writing into the run folder only."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for known in ("does not have many workers", "exists and is not empty", "dataloader is not resumable"):
@@ -131,7 +126,7 @@ def _trainer(data: TrainingData, folder: Path, options: RunOptions, *, first_ste
             RunTensorBoard(folder, first_step),
         ],
         plugins=[AtomicCheckpointIO(folder), *_environment()],
-        callbacks=[checkpoints, StepProgress(), EpochSeeds(data.frames), WholeEpochs()],
+        callbacks=[checkpoints, StepProgress(), *data.callbacks()],
         strategy=strategy(options.devices),
         use_distributed_sampler=False,  # the data module's own is exact on resume, and its batches those of one process
         enable_model_summary=False,

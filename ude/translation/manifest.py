@@ -1,84 +1,132 @@
 """What a folder of translated frames holds, and from what each of them was made."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ude.files import (
-    DataError,
-    append_jsonl,
-    clean_temporary,
-    read_json,
-    read_jsonl,
-    safe_path,
-    sha256,
-    write_json,
-)
+from ude.data.translated import quarantine_path
+from ude.files import DataError, MissingFileError, clean_temporary, read_json, safe_path, sha256, write_json
+
+from .rows import Row, SharedRows
+from .shards import Shard
+
+ACCEPTED, REJECTED = "accepted", "rejected"
 
 
 class Manifest:
-    """The record of a folder: `translation.json` (its config), `manifest.jsonl` (a row per image), `failed.jsonl`.
+    """The record of a folder: its config, and a row per caption, control picture and image.
 
-    A row is written after its image is in place, so an image without a row is unfinished. `failed.jsonl` is of the
-    latest run alone.
+    `translation.json` holds the config, `captions.jsonl`, `control.jsonl` and `manifest.jsonl` the rows. A row is
+    written after its file is in place, so a file without a row is unfinished.
 
     Args:
         output: folder of the translated frames; made where it is missing.
         config_hash: hash of everything that the images depend on besides the frames.
+        shard: which part of the frames this process works on.
+
+    Attributes:
+        captions: a row per frame.
+        controls: a row per frame.
+        images: a row per frame and condition.
 
     Raises:
         DataError: the folder was written with another config.
     """
 
-    def __init__(self, output: str | Path, *, config_hash: str) -> None:
+    def __init__(self, output: str | Path, *, config_hash: str, shard: Shard | None = None) -> None:
         self.output, self.config_hash = Path(output), config_hash
-        self._claim()
+        self._stamp, self._claimed = self.output / "translation.json", False
+        part = str(shard or Shard())
+        self._refuse_another_config()
         clean_temporary(self.output)
-        self._failed.unlink(missing_ok=True)
-        rows = read_jsonl(self._rows) if self._rows.is_file() else []
-        self.rows = {(row.get("frame_id"), row.get("condition")): row for row in rows}  # the latest row counts
+        self.captions = SharedRows(self.output, "captions", part=part)
+        self.controls = SharedRows(self.output, "control", part=part)
+        self.images = SharedRows(self.output, "manifest", part=part, keys=("frame_id", "condition"))
 
-    def path(self, frame_id: str, condition: str) -> Path:
-        """File of a translated frame."""
+    def path(self, frame_id: str, condition: str, verdict: str = ACCEPTED) -> Path:
+        """File of a translated frame, in quarantine if it was rejected."""
+        if verdict == REJECTED:
+            return quarantine_path(self.output, frame_id, condition, to_write=True)
         return safe_path(self.output, f"{condition}/{frame_id}.jpg", to_write=True)
 
-    def finished(self, frame_id: str, condition: str, *, source_sha256: str) -> bool:
-        """Whether the translated frame is there, undamaged, and was made from this source with this config."""
-        row, path = self.rows.get((frame_id, condition)), self.path(frame_id, condition)
-        if row is None or not path.is_file():
-            return False
-        made_from = (row.get("source_sha256"), row.get("config_hash"))
-        return made_from == (source_sha256, self.config_hash) and row.get("result_sha256") == sha256(path)
+    def control_path(self, frame_id: str) -> Path:
+        """File of a frame's control picture."""
+        return safe_path(self.output, f"control/{frame_id}.png", to_write=True)
+
+    def caption(self, frame_id: str, *, source_sha256: str) -> str | None:
+        """Caption of a frame, None where it is unknown or was made from another picture."""
+        row = self.captions.get(frame_id)
+        return row["caption"] if row is not None and row.get("source_sha256") == source_sha256 else None
+
+    def has_control(self, frame_id: str, *, source_sha256: str) -> bool:
+        """Whether a frame's control picture is there, undamaged, and was made from this source."""
+        row = self.controls.get(frame_id)
+        return (
+            row is not None
+            and row.get("source_sha256") == source_sha256
+            and _undamaged(self.control_path(frame_id), row.get("control_sha256"))
+        )
+
+    def finished(self, frame_id: str, condition: str, *, source_sha256: str) -> Row | None:
+        """The row of an image that is there, undamaged, and was made from this source with this config; else None."""
+        row = self.images.get(frame_id, condition)
+        if row is None or (row.get("source_sha256"), row.get("config_hash")) != (source_sha256, self.config_hash):
+            return None
+        path = self.path(frame_id, condition, row.get("verdict", ACCEPTED))
+        return row if _undamaged(path, row.get("result_sha256")) else None
+
+    def add_caption(self, row: Row) -> None:
+        """Add the row of a caption."""
+        self.claim()
+        self.captions.add(row)
+
+    def add_control(self, row: Row) -> None:
+        """Add the row of a control picture that is in place."""
+        self.claim()
+        self.controls.add(row)
 
     def record(self, row: dict[str, Any]) -> None:
         """Add the row of an image that is in place; its hash and the config's are filled in."""
-        path = self.path(row["frame_id"], row["condition"])
-        row = {**row, "result_sha256": sha256(path), "config_hash": self.config_hash}
-        append_jsonl(self._rows, row)
-        self.rows[row["frame_id"], row["condition"]] = row
+        path = self.path(row["frame_id"], row["condition"], row["verdict"])
+        self.claim()
+        self.images.add({**row, "result_sha256": sha256(path), "config_hash": self.config_hash})
 
-    def refuse(self, frame_id: str, condition: str, *, seed: int, reason: str) -> None:
-        """Note an image that was not written, and remove an older one that no longer fits its source."""
-        self.path(frame_id, condition).unlink(missing_ok=True)
-        append_jsonl(self._failed, {"frame_id": frame_id, "condition": condition, "seed": seed, "reason": reason})
+    def join(self, order: Mapping[str, int]) -> Sequence[Row]:
+        """Put the rows of all shards in order and return those of the images; no other shard may be at work.
 
-    @property
-    def _rows(self) -> Path:
-        return self.output / "manifest.jsonl"
+        Args:
+            order: place of each frame id.
+        """
+        self.captions.join(order)
+        self.controls.join(order)
+        return self.images.join(order)
 
-    @property
-    def _failed(self) -> Path:
-        return self.output / "failed.jsonl"
+    def claim(self) -> None:
+        """Mark the folder as this config's; called before anything is recorded, and not when weights are missing.
 
-    def _claim(self) -> None:
-        """Refuse the folder of another config, mark a new one."""
-        path = self.output / "translation.json"
-        if not path.is_file():
-            write_json(path, {"config_hash": self.config_hash})
+        Raises:
+            DataError: another process has marked it in the meantime, for another config.
+        """
+        if not self._claimed:
+            self._refuse_another_config()
+            if not self._stamp.is_file():
+                write_json(self._stamp, {"config_hash": self.config_hash})
+            self._claimed = True
+
+    def _refuse_another_config(self) -> None:
+        if not self._stamp.is_file():
             return
-        content = read_json(path)
+        content = read_json(self._stamp)
         found = content.get("config_hash") if isinstance(content, dict) else None
         if found != self.config_hash:
             raise DataError(
                 f"{self.output} holds frames translated with config {found}, not {self.config_hash}; "
                 "choose another output folder, or remove this one to translate anew"
             )
+
+
+def _undamaged(path: Path, digest: str | None) -> bool:
+    try:
+        return digest is not None and sha256(path) == digest
+    except MissingFileError:
+        return False

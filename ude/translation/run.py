@@ -1,135 +1,184 @@
-"""Translation of a whole data set: resumable, the same files whatever the batch, the order or an interruption."""
+"""Translation of a whole data set, stage by stage: resumable, and the same files however the work is divided."""
 
-import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
 from ude.data.sample import FrameSource
-from ude.files import stop_after_batch, write_image
 
+from .candidates import Candidates
 from .conditions import Condition
-from .jobs import Job, job_of, network_inputs, read_frame, translate_batch
+from .frames import DayFrames
+from .gallery import shown_rows, write_gallery
+from .images import ImageStage
+from .jobs import Draw
+from .judging import QualityOptions, Thresholds, calibration_positions
+from .making import Maker
 from .manifest import Manifest
+from .memory import release_memory
 from .references import References
+from .shards import Shard, ShardClaim
+from .stages import Caption, Depth, Work, write_captions, write_controls
+from .thumbnails import write_thumbnails
 from .translator import Translator
 
-FLAT = 1 / 255  # an image whose values deviate less than this from their mean shows nothing
+TITLE = "Translated frames"
 
-_LOG = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Networks:
+    """What loads the networks; each is called only when its stage has work left.
+
+    Attributes:
+        translator: the translator.
+        depth: network for the control depth; None for a translator that takes none.
+        captioner: what captions the day frames; None for prompts of phrases alone.
+    """
+
+    translator: Callable[[], Translator]
+    depth: Callable[[], Depth] | None = None
+    captioner: Callable[[], Caption] | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the frames are translated.
+
+    Attributes:
+        size: (height, width) that frames are resized to, translated at and stored at [px].
+        seed: every image's own seed is derived from this one, its frame, its condition and the attempt.
+        batch_size: frames per call of a network; the last batch is filled up with copies.
+        quality: what is asked of an image.
+        image_prompts: whether the translator takes references.
+        matched: names of the conditions whose images get the brightness of their references.
+        device: where networks run.
+        progress: show progress bars.
+    """
+
+    size: tuple[int, int]
+    seed: int
+    batch_size: int
+    quality: QualityOptions = field(default_factory=QualityOptions)
+    image_prompts: bool = False
+    matched: tuple[str, ...] = ()
+    device: str = "cpu"
+    progress: bool = True
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did, counted in translated images.
+    """What a run did, counted in images of its shard.
 
     Attributes:
-        done: translated and written.
-        skipped: found finished.
-        failed: refused; they are listed in `failed.jsonl` and tried again by the next run.
+        translated: made and accepted.
+        finished: found finished.
+        quarantine: rejected at every attempt, by this run or an earlier one.
+        total: all of the shard.
+        gallery: the page that shows them; None while other shards are at work.
     """
 
-    done: int
-    skipped: int
-    failed: int
+    translated: int
+    finished: int
+    quarantine: int
+    total: int
+    gallery: Path | None
 
 
 def translate_frames(
     source: FrameSource,
-    translator: Translator,
+    networks: Networks,
+    options: Options,
     *,
     conditions: Sequence[Condition],
     output: str | Path,
-    size: tuple[int, int],
-    depth: Callable[[Tensor], Tensor] | None,
-    seed: int,
-    batch_size: int,
     config_hash: str,
-    references: str | Path | None = None,
-    progress: bool = True,
+    references: References | None = None,
+    shard: Shard | None = None,
 ) -> Summary:
-    """Writes `output/<condition>/<frame_id>.jpg` for every frame and condition, and a manifest of them.
+    """Writes `output/<condition>/<frame_id>.jpg` for every frame and condition, their manifest and a gallery.
 
-    What is finished is skipped. A batch with anything left to do is computed as a whole, always at `batch_size`, and
-    only what is missing is written: so an interrupted and resumed run gives the bytes of an uninterrupted one.
+    What is finished is skipped. A row of a batch depends on its own frame alone, and batches have one size: so an
+    interrupted and resumed run, and one in several shards, give the bytes of an uninterrupted one in one process.
 
     Args:
         source: day frames.
-        translator: what translates a batch.
+        networks: what loads the networks.
+        options: how to translate.
         conditions: conditions to translate to.
         output: folder to write to.
-        size: (height, width) that frames are resized to, translated at and stored at [px].
-        depth: inverse depth (B, 1, H, W) of frames (B, 3, H, W) in [0, 1]; None for a translator that needs none.
-        seed: every image's own seed is derived from this one, its frame and its condition.
-        batch_size: frames per call of the translator; the last batch is filled up with copies.
         config_hash: hash of everything else that the images depend on.
-        references: folder with a subfolder of reference images per condition; None for a translator that takes none.
-        progress: show a progress bar.
+        references: real images of the conditions that need some; None for none.
+        shard: which part of the frames to translate; None for all.
 
     Raises:
-        DataError: the output is of another config, a frame cannot be read, or references are missing.
+        DataError: the output is of another config or in use, or a frame cannot be read.
+        OutOfMemoryError: not even one image fits into the device's memory.
         KeyboardInterrupt: SIGINT came; the current batch is finished.
         SystemExit: SIGTERM came (143); the current batch is finished.
     """
-    drawn = None if references is None else References(references, [condition.name for condition in conditions])
-    manifest = Manifest(output, config_hash=config_hash)  # after what may be refused: it claims the folder
-    counts: Counter[str] = Counter()
-    total = len(source) * len(conditions)
-    with stop_after_batch() as stop_if_asked, tqdm(total=total, unit="image", disable=not progress) as bar:
-        for start in range(0, len(source), batch_size):
-            frames = [read_frame(source, i, size) for i in range(start, min(start + batch_size, len(source)))]
-            inputs = None
-            for condition in conditions:
-                jobs = [job_of(frame, condition, seed=seed, references=drawn) for frame in frames]
-                missing = [not is_finished(manifest, job) for job in jobs]
-                counts["skipped"] += len(jobs) - sum(missing)
-                if any(missing):
-                    inputs = inputs or network_inputs(frames, batch_size=batch_size, depth=depth)
-                    translated = translate_batch(translator, inputs, jobs, drawn)
-                    counts.update(store(manifest, jobs[i], translated[i]) for i, wanted in enumerate(missing) if wanted)
-                bar.update(len(jobs))
-                stop_if_asked()
-    if counts["failed"]:
-        _LOG.warning("%d of %d images were refused; see %s", counts["failed"], total, Path(output) / "failed.jsonl")
-    return Summary(done=counts["done"], skipped=counts["skipped"], failed=counts["failed"])
-
-
-def is_finished(manifest: Manifest, job: Job) -> bool:
-    """Whether the image is there and was made from the frame as it is now."""
-    return manifest.finished(job.frame.frame_id, job.condition.name, source_sha256=job.frame.source_sha256)
-
-
-def store(manifest: Manifest, job: Job, image: Tensor) -> str:
-    """Writes a translated image (3, H, W) in [0, 1] and its row: "done"; or notes why it is not fit: "failed"."""
-    reason = objection(image)
-    if reason:
-        manifest.refuse(job.frame.frame_id, job.condition.name, seed=job.seed, reason=reason)
-        return "failed"
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-    write_image(manifest.path(job.frame.frame_id, job.condition.name), pixels.numpy())
-    manifest.record(
-        {
-            "frame_id": job.frame.frame_id,
-            "condition": job.condition.name,
-            "seed": job.seed,
-            "prompt": job.prompt,
-            "reference": job.reference,
-            "source_sha256": job.frame.source_sha256,
-            "size": list(image.shape[1:]),
-        }
+    shard, output = shard or Shard(), Path(output)
+    frames = DayFrames(source, options.size)
+    positions = shard.positions(len(frames))
+    with ShardClaim(output, shard) as claim:
+        manifest = Manifest(output, config_hash=config_hash, shard=shard)
+        if claim.alone:
+            manifest.join(frames.order)  # what a killed run left, perhaps in other shards
+        needed = _with_calibration(positions, manifest, conditions, frames.ids, options.quality)
+        work = Work(frames, needed, manifest, options.batch_size, options.device, options.progress)
+        if networks.captioner is not None:
+            write_captions(work, networks.captioner)
+        if networks.depth is not None:
+            write_controls(work, networks.depth)
+        counts = _translate(replace(work, positions=positions), networks, options, conditions, references)
+        gallery = None
+        with claim.finishing() as last:
+            if last:
+                rows = manifest.join(frames.order)
+                write_thumbnails(output, shown_rows(rows), frames, references)
+                gallery = write_gallery(output, rows, title=TITLE)
+    return Summary(
+        translated=counts["translated"],
+        finished=counts["finished"],
+        quarantine=counts["quarantine"],
+        total=len(positions) * len(conditions),
+        gallery=gallery,
     )
-    return "done"
 
 
-def objection(image: Tensor) -> str | None:
-    """Why an image (3, H, W) cannot be a translation, or None: not finite, or without any content."""
-    if not torch.isfinite(image).all():
-        return "not finite"
-    if float(image.std()) < FLAT:
-        return "black" if float(image.mean()) < FLAT else "constant"
-    return None
+def _translate(
+    work: Work,
+    networks: Networks,
+    options: Options,
+    conditions: Sequence[Condition],
+    references: References | None,
+) -> dict[str, int]:
+    """The last stage; returns the counts of its images."""
+    referenced = [c.name for c in conditions if options.image_prompts or c.name in options.matched]
+    draw = Draw(options.seed, references, frozenset(referenced))
+    maker = Maker(
+        networks.translator,
+        networks.depth,
+        options.quality,
+        references=references,
+        image_prompts=options.image_prompts,
+        matched=options.matched,
+        device=options.device,
+    )
+    stage = ImageStage(work, Candidates(work, conditions, draw, with_depth=networks.depth is not None), maker)
+    stage.run()
+    del maker, stage.maker
+    release_memory()
+    return stage.counts
+
+
+def _with_calibration(
+    positions: Sequence[int],
+    manifest: Manifest,
+    conditions: Sequence[Condition],
+    frame_ids: Sequence[str],
+    quality: QualityOptions,
+) -> Sequence[int]:
+    """The positions, and those of the frames that thresholds are going to be calibrated on."""
+    if quality.calibrated and Thresholds(manifest.output).missing(conditions):
+        return sorted({*positions, *calibration_positions(frame_ids)})
+    return positions

@@ -1,0 +1,178 @@
+"""The config of a translation: what contradicts itself, what changes the images, and the tool around it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import translate
+from tiny_run import forked
+
+from ude.build.translation import translation_identity
+from ude.build.translators import conditions, references, takes_depth
+from ude.config import ConfigError, load_config
+from ude.files import MissingFileError, write_image
+from ude.models import DepthNet, save_model
+from ude.translation.simulated import SimulatedTranslator
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def config(*overrides, name="demo_translate"):
+    return load_config(CONFIGS / f"{name}.yaml", [str(part) for part in overrides])
+
+
+def identity(*overrides, name="demo_translate"):
+    cfg = config(*overrides, name=name)
+    return translation_identity(cfg, references(cfg))["config_hash"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("TRANSLATOR.CONDITIONS", "[nigth]"), "CONDITIONS: must be among night, rain, snow, fog, got nigth"),
+        (("TRANSLATOR.CONDITIONS", "[tom]"), r"TRANSLATOR.KIND simulated knows night, rain, snow, fog, got tom"),
+        (("TRANSLATOR.MATCH_BRIGHTNESS", "[snow]"), "snow is not among TRANSLATOR.CONDITIONS"),
+        (("TRANSLATOR.MATCH_BRIGHTNESS", "[night]"), "TRANSLATOR.REFERENCES is empty; name the folder of images"),
+        (("TRANSLATOR.DEPTH_MODEL", "''"), "TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder"),
+    ],
+)
+def test_contradictions_are_named_before_anything_is_loaded(overrides, message):
+    cfg = config(*overrides)
+    with pytest.raises(ConfigError, match=message):
+        conditions(cfg), references(cfg), takes_depth(cfg)
+
+
+def test_a_condition_of_ones_own_may_not_take_the_place_of_another_folder(tmp_path):
+    (tmp_path / "own.yaml").write_text("sources:\n  phrases: [At dusk]\n")
+    cfg = config(
+        *("TRANSLATOR.CONDITIONS_FILE", tmp_path / "own.yaml", "TRANSLATOR.CONDITIONS", "[sources]"),
+        *("TRANSLATOR.REFERENCES", "x", "TRANSLATOR.DEPTH_MODEL", "x"),
+        name="translate_sd15",
+    )
+    with pytest.raises(ConfigError, match="sources is a folder of the output"):
+        conditions(cfg)
+
+
+def test_missing_references_are_named_with_their_key(tmp_path):
+    cfg = config("TRANSLATOR.MATCH_BRIGHTNESS", "[night]", "TRANSLATOR.REFERENCES", tmp_path)
+    with pytest.raises(MissingFileError, match=r"TRANSLATOR.REFERENCES: there is no folder .*night"):
+        references(cfg)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        ("TRANSLATOR.BATCH_SIZE", "3"),
+        ("TRANSLATOR.CONDITIONS", "[fog]"),
+        ("TRANSLATOR.QUALITY.MAX_REJECTED", "0.5"),
+        ("TRANSLATOR.STEPS", "7"),  # of the diffusion
+        ("RUN.ACCELERATOR", "cpu"),
+        ("NAME", "other"),
+    ],
+    ids=lambda override: override[0],
+)
+def test_what_changes_no_image_changes_no_hash(override):
+    assert identity(*override) == identity()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        ("SEED", "1"),
+        ("TRANSLATOR.SIZE", "[160, 288]"),
+        ("TRANSLATOR.DEPTH_TILES", "2"),
+        ("TRANSLATOR.QUALITY.ATTEMPTS", "2"),
+        ("TRANSLATOR.QUALITY.STRUCTURE", "0.2"),
+        ("TRANSLATOR.QUALITY.ENABLED", "False"),
+    ],
+    ids=lambda override: override[0],
+)
+def test_what_changes_images_changes_the_hash(override):
+    assert identity(*override) != identity()
+
+
+def test_the_hash_covers_conditions_references_and_every_weight(tmp_path):
+    for condition in ("night", "rain"):
+        write_image(tmp_path / "references" / condition / "a.png", np.full((8, 8, 3), 90, np.uint8))
+    own = tmp_path / "own.yaml"
+    own.write_text("dusk:\n  phrases: [At dusk]\n")
+    base = ["TRANSLATOR.REFERENCES", tmp_path / "references", "TRANSLATOR.DEPTH_MODEL", "x"]
+    base += ["TRANSLATOR.CONDITIONS_FILE", own]
+    before = identity(*base, name="translate_sd15")
+    for change in (
+        *(("LORA", "x"), ("VAE", "x"), ("SCHEDULER", "DDIMScheduler"), ("DTYPE", "float32"), ("CAPTIONER", "x/y")),
+        *(("STRENGTH", "0.5"), ("TIMESTEP_SPACING", "trailing"), ("EDGES", "x/y"), ("IP_ADAPTER_SCALE", "0.9")),
+    ):
+        assert identity(*base, f"TRANSLATOR.{change[0]}", change[1], name="translate_sd15") != before, change
+    for key in ("COMPILE", "VAE_SLICING"):
+        assert identity(*base, f"TRANSLATOR.{key}", "True", name="translate_sd15") == before
+    own.write_text("dusk:\n  phrases: [At sunset]\n")
+    assert identity(*base, name="translate_sd15") != before
+    own.write_text("dusk:\n  phrases: [At dusk]\n")
+    assert identity(*base, name="translate_sd15") == before
+    write_image(tmp_path / "references" / "rain" / "b.png", np.full((8, 8, 3), 90, np.uint8))
+    assert identity(*base, name="translate_sd15") != before
+
+
+@pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "0/0"])
+def test_the_tool_refuses_a_shard_that_does_not_exist(text, capsys):
+    with pytest.raises(SystemExit) as caught:
+        translate.main(["--cfg", "x.yaml", f"--shard={text}"])
+    assert caught.value.code == 2
+    assert "must be i/n with 0 <= i < n" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def arguments(world_root, tmp_path_factory):
+    """Command line for the tiny world, with the depth of an untrained network."""
+    run = tmp_path_factory.mktemp("teacher")
+    save_model(DepthNet(backbone="tiny", num_scales=1, input_height=64, input_width=96), run / "depth_net")
+    return [
+        *("--cfg", str(CONFIGS / "demo_translate.yaml"), "DATA.ROOT", str(world_root), "RUN.ACCELERATOR", "cpu"),
+        *("TRANSLATOR.DEPTH_MODEL", str(run), "TRANSLATOR.SIZE", "[64, 96]", "TRANSLATOR.BATCH_SIZE", "2"),
+    ]
+
+
+def test_the_tool_ends_with_the_path_of_the_gallery_or_says_who_writes_it(arguments, tmp_path, capsys, monkeypatch):
+    options = [*arguments, "OUTPUT_DIR", str(tmp_path), "TRANSLATOR.QUALITY.MAX_REJECTED", "1"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert translate.main(options) == 0
+    assert len(list((tmp_path / "translated" / "control").iterdir())) == 4  # frames of rank 1
+    assert translate.main(["--shard", "0/2", *options]) == 0  # the flag counts
+    gallery = tmp_path / "translated" / "index.html"
+    assert capsys.readouterr().out.splitlines()[-1] == str(gallery)
+    assert gallery.is_file()
+
+
+def test_too_many_images_in_quarantine_give_exit_code_three(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(SimulatedTranslator, "__call__", lambda self, images, **_: images)
+    options = [*arguments, "OUTPUT_DIR", str(tmp_path), "TRANSLATOR.QUALITY.ATTEMPTS", "1"]
+    assert translate.main(options) == 3
+    assert "0 translated, 0 there already, 16 of 16 in quarantine" in capsys.readouterr().out
+    assert translate.main([*options, "TRANSLATOR.QUALITY.MAX_REJECTED", "1"]) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_tool_with_its_exit_code(arguments, tmp_path, number, code):
+    simulated = SimulatedTranslator.__call__
+
+    def slow(self, images, **kwargs):
+        time.sleep(0.3)
+        return simulated(self, images, **kwargs)
+
+    def act():
+        SimulatedTranslator.__call__ = slow
+        return translate.main([*arguments, "OUTPUT_DIR", str(tmp_path)])
+
+    pid = forked(act)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "translated" / "translation.json").is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    asked = time.monotonic()
+    os.kill(pid, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    assert time.monotonic() - asked < 10

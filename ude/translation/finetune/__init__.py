@@ -1,0 +1,1 @@
+"""Training of the generative translator: parts of a pretrained one, or a small one from scratch."""
