@@ -8,7 +8,7 @@ import torch
 
 from ude.files import DataError, MissingFileError
 from ude.translation.conditions import CONDITIONS, MAX_PHRASE, STATISTICS, Condition, load_conditions
-from ude.translation.statistics import image_statistics
+from ude.translation.quality.statistics import image_statistics
 
 EXAMPLE = Path(__file__).parents[1] / "configs" / "conditions" / "example.yaml"
 

@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from ude.data.images import resize_image
 from ude.translation.conditions import CONDITIONS, Condition
-from ude.translation.content import coherence, depth_difference, empty_shares, light_change
 from ude.translation.quality import (
     QualityGate,
     image_statistics,
     mismatched_threshold,
     structure_correlation,
 )
+from ude.translation.quality.content import coherence, depth_difference, empty_shares, light_change
+from ude.translation.quality.statistics import NO_PAIRS, SCALES, edge_maps, working_size
 from ude.translation.simulated import SimulatedTranslator
-from ude.translation.statistics import NO_PAIRS, SCALES, edge_maps, working_size
 
 SIZE = (96, 160)
 GRID = torch.stack(torch.meshgrid(torch.arange(96.0), torch.arange(160.0), indexing="ij"))  # (2, H, W): v, u

@@ -15,10 +15,8 @@ from translation_runs import NIGHT, RAIN, leftovers, tree_of
 from ude.files import write_image
 from ude.models import DepthNet
 from ude.translation.diffusion import DiffusionTranslator
-from ude.translation.judging import QualityOptions
 from ude.translation.references import References
-from ude.translation.run import Networks, Options, translate_frames
-from ude.translation.shards import Shard
+from ude.translation.run import Networks, Options, QualityOptions, Shard, translate_frames
 from ude.translation.simulated import SimulatedTranslator
 
 SIZE = (64, 96)

@@ -10,11 +10,9 @@ from tiny_run import forked
 from translation_runs import Frames, Recorder, grey, images_of, leftovers, rows_of, run, tree_of
 
 from ude.files import DataError, read_image
-from ude.translation import judging
-from ude.translation.frames import read_control
-from ude.translation.judging import QualityOptions
 from ude.translation.quality import Verdict
-from ude.translation.shards import Shard
+from ude.translation.run import QualityOptions, Shard, judging
+from ude.translation.run.frames import read_control
 
 FRAMES = 14
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from translation_runs import Frames, Recorder, counts, grey, images_of, leftovers, run
 
-from ude.translation.memory import ConstantBatch, OutOfMemoryError
-from ude.translation.overlap import Follower, Writer, ahead
+from ude.translation.run.memory import ConstantBatch, OutOfMemoryError
+from ude.translation.run.overlap import Follower, Writer, ahead
 
 
 def test_results_come_in_order_and_are_computed_ahead():

@@ -207,7 +207,7 @@ def test_a_frame_name_cannot_lead_out_of_the_folder(tmp_path):
 
 def test_a_full_disk_ends_the_run_with_its_own_error(tmp_path, monkeypatch):
     from ude.files import DiskFullError
-    from ude.translation import images
+    from ude.translation.run import images
 
     def full(path, pixels):
         raise DiskFullError(f"no space left to write {path}")

@@ -10,7 +10,7 @@ from tiny_run import forked
 from translation_runs import Frames, Recorder, counts, grey, images_of, leftovers, rows_of, run, tree_of
 
 from ude.files import DataError, lock_folder
-from ude.translation.shards import Shard, ShardClaim, turn
+from ude.translation.run.shards import Shard, ShardClaim, turn
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

@@ -20,10 +20,10 @@ from translation_runs import (
 )
 
 from ude.files import DataError, read_image, read_jsonl, sha256, write_image
-from ude.translation.frames import read_control, write_control
-from ude.translation.jobs import Draw
 from ude.translation.references import References
 from ude.translation.run import Networks, Options, translate_frames
+from ude.translation.run.frames import read_control, write_control
+from ude.translation.run.jobs import Draw
 
 
 class Captions:
@@ -177,7 +177,7 @@ def test_a_new_reference_folder_needs_no_translation_of_finished_images(tmp_path
 
 def test_thumbnails_are_those_of_the_rows_that_the_gallery_shows(tmp_path, references, monkeypatch):
     shown = [{"frame_id": "frame-1", "reference": "night/0.png"}]
-    monkeypatch.setattr("ude.translation.run.shown_rows", lambda rows: shown)
+    monkeypatch.setattr("ude.translation.run.translate.shown_rows", lambda rows: shown)
 
     def thumbnails():
         files = [path for name in ("sources", "references") for path in (tmp_path / "out" / name).rglob("*.*")]

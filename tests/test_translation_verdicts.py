@@ -8,9 +8,10 @@ import torch
 from translation_runs import NIGHT, RAIN, Frames, Recorder, counts, grey, images_of, rows_of, run
 
 from ude.files import DataError, read_image
-from ude.translation import judging, seed_of
-from ude.translation.judging import QualityOptions, calibrated_threshold, calibration_positions, objection
+from ude.translation import seed_of
 from ude.translation.quality import Verdict
+from ude.translation.run import judging
+from ude.translation.run.judging import QualityOptions, calibrated_threshold, calibration_positions, objection
 
 
 class Spoiling(Recorder):

@@ -7,8 +7,7 @@ import torch
 
 from ude.files import read_jsonl
 from ude.translation import CONDITIONS
-from ude.translation.judging import QualityOptions
-from ude.translation.run import Networks, Options, Summary, translate_frames
+from ude.translation.run import Networks, Options, QualityOptions, Summary, translate_frames
 
 SIZE = (48, 64)
 NIGHT, RAIN = CONDITIONS["night"], CONDITIONS["rain"]

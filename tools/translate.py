@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     cfg = load_config(args.cfg, args.overrides)
     from ude.build.training import run_folder
     from ude.build.translation import translate
-    from ude.translation.shards import Shard
+    from ude.translation.run import Shard
 
     summary = translate(cfg, shard=None if args.shard is None else Shard(*args.shard))
     print(

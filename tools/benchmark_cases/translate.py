@@ -19,9 +19,8 @@ from ude.files import read_jsonl
 from ude.models import DepthNet
 from ude.translation import CONDITIONS
 from ude.translation.diffusion import DiffusionTranslator
-from ude.translation.judging import QualityOptions
 from ude.translation.references import References
-from ude.translation.run import Networks, Options, translate_frames
+from ude.translation.run import Networks, Options, QualityOptions, translate_frames
 
 from .diffusion_networks import save_networks
 from .environment import matrix_product

@@ -10,10 +10,8 @@ from yacs.config import CfgNode
 from ude.config import ConfigError, dump_config
 from ude.config.values import AUTO
 from ude.files import exit_on_terminate, write_json, write_text
-from ude.translation.judging import QualityOptions
 from ude.translation.references import References
-from ude.translation.run import Networks, Options, Summary, translate_frames
-from ude.translation.shards import Shard
+from ude.translation.run import Networks, Options, QualityOptions, Shard, Summary, translate_frames
 
 from .frames import training_source
 from .identity import identity

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ude.files import DataError, read_json, write_json
 
-from .conditions import Condition
-from .quality import QualityGate, Verdict, mismatched_threshold
-from .references import References
+from ..conditions import Condition
+from ..quality import QualityGate, Verdict, mismatched_threshold
+from ..references import References
 from .stages import Depth
 
 CALIBRATION = 24  # frames whose mismatched pairs calibrate a threshold

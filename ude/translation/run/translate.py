@@ -6,21 +6,21 @@ from pathlib import Path
 
 from ude.data.sample import FrameSource
 
+from ..conditions import Condition
+from ..gallery import shown_rows, write_gallery
+from ..references import References
+from ..translator import Translator
 from .candidates import Candidates
-from .conditions import Condition
 from .frames import DayFrames
-from .gallery import shown_rows, write_gallery
 from .images import ImageStage
 from .jobs import Draw
 from .judging import QualityOptions, Thresholds, calibration_positions
 from .making import Maker
 from .manifest import Manifest
 from .memory import release_memory
-from .references import References
 from .shards import Shard, ShardClaim
 from .stages import Caption, Depth, Work, write_captions, write_controls
 from .thumbnails import write_thumbnails
-from .translator import Translator
 
 TITLE = "Translated frames"
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .conditions import Condition
-from .day_words import without_day_words
-from .references import References
-from .translator import seed_of
+from ..conditions import Condition
+from ..day_words import without_day_words
+from ..references import References
+from ..translator import seed_of
 
 
 @dataclass(frozen=True)

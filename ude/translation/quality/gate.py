@@ -6,17 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .conditions import Condition
+from ..conditions import Condition
 from .content import coherence, depth_difference, empty_shares, light_change
-from .statistics import image_statistics, mismatched_threshold, structure_correlation, working_size
-
-__all__ = [
-    "QualityGate",
-    "Verdict",
-    "image_statistics",
-    "mismatched_threshold",
-    "structure_correlation",
-]
+from .statistics import image_statistics, structure_correlation, working_size
 
 SMALLEST = 8  # side of an image that edges can be found in [px]
 DIGITS = 4  # that figures are rounded to: what is written and judged is the same, and does not change with the machine

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .conditions import Condition
+from ..conditions import Condition
 from .frames import Frame, read_control
 from .jobs import Draw, Job
 from .manifest import REJECTED

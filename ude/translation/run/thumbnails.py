@@ -8,8 +8,8 @@ import numpy as np
 from ude.data.images import read_rgb, resize_image
 from ude.files import safe_path, write_image
 
+from ..references import References
 from .frames import DayFrames
-from .references import References
 from .rows import Row
 
 WIDTH = 256  # of a thumbnail [px]

@@ -9,8 +9,8 @@ from typing import Any
 
 from ude.files import write_text
 
-from .gallery_frames import Row, article, condition_name, is_rejected
-from .gallery_style import STYLE
+from .frames import Row, article, condition_name, is_rejected
+from .style import STYLE
 
 SHOWN = 24  # frames of each condition
 SHOWN_REJECTED = 60

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ude.files import stop_after_batch, write_image
 
+from ..conditions import Condition
 from .candidates import Candidate, Candidates
-from .conditions import Condition
 from .frames import Frame, unit_images
 from .judging import Thresholds, calibrated_threshold, calibration_positions
 from .making import Made, Maker

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .brightness import match_brightness
+from ..brightness import match_brightness
+from ..conditions import Condition
+from ..quality import Verdict
+from ..references import References
+from ..translator import Translator
 from .candidates import Candidate
-from .conditions import Condition
 from .frames import unit_images
 from .judging import UNCALIBRATED, Gate, QualityOptions, gate_of
-from .quality import Verdict
-from .references import References
 from .stages import Depth
-from .translator import Translator
 
 
 class Made(NamedTuple):
