@@ -192,6 +192,24 @@ def test_a_kill_between_file_and_checksum_leaves_a_pair_that_fits(moment, checkp
     assert files.load_checkpoint(checkpoint)["step"] == 10
 
 
+def test_cleaning_goes_on_when_another_process_removes_a_folder_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "going").mkdir()
+    (tmp_path / "staying").mkdir()
+    abandoned = tmp_path / "staying" / ".tmp-other1-1-00.txt"
+    abandoned.write_text("x")
+    os.utime(abandoned, (0, 0))
+    scandir = os.scandir
+
+    def list_or_miss(path):
+        if Path(path).name == "going":
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", list_or_miss)
+    assert files.clean_temporary(tmp_path) == 1
+    assert not abandoned.exists()
+
+
 def test_clean_up_removes_files_of_dead_writers_and_keeps_those_of_running_ones(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()

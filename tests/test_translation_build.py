@@ -10,7 +10,7 @@ import pytest
 import translate
 from tiny_run import forked
 
-from ude.build.translation import translation_identity
+from ude.build.translation import condition_hashes, translation_identity
 from ude.build.translators import conditions, references, takes_depth
 from ude.config import ConfigError, load_config
 from ude.files import MissingFileError, write_image
@@ -25,8 +25,12 @@ def config(*overrides, name="demo_translate"):
 
 
 def identity(*overrides, name="demo_translate"):
+    return translation_identity(config(*overrides, name=name))["config_hash"]
+
+
+def hashes(*overrides, name="demo_translate"):
     cfg = config(*overrides, name=name)
-    return translation_identity(cfg, references(cfg))["config_hash"]
+    return condition_hashes(cfg, references(cfg))
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,8 @@ def test_what_changes_images_changes_the_hash(override):
     assert identity(*override) != identity()
 
 
-def test_the_hash_covers_conditions_references_and_every_weight(tmp_path):
-    for condition in ("night", "rain"):
-        write_image(tmp_path / "references" / condition / "a.png", np.full((8, 8, 3), 90, np.uint8))
-    own = tmp_path / "own.yaml"
-    own.write_text("dusk:\n  phrases: [At dusk]\n")
-    base = ["TRANSLATOR.REFERENCES", tmp_path / "references", "TRANSLATOR.DEPTH_MODEL", "x"]
-    base += ["TRANSLATOR.CONDITIONS_FILE", own]
+def test_the_hash_covers_every_weight_and_option_of_the_diffusion():
+    base = ["TRANSLATOR.REFERENCES", "x", "TRANSLATOR.DEPTH_MODEL", "x"]
     before = identity(*base, name="translate_sd15")
     for change in (
         *(("LORA", "x"), ("VAE", "x"), ("SCHEDULER", "DDIMScheduler"), ("DTYPE", "float32"), ("CAPTIONER", "x/y")),
@@ -109,12 +108,29 @@ def test_the_hash_covers_conditions_references_and_every_weight(tmp_path):
         assert identity(*base, f"TRANSLATOR.{change[0]}", change[1], name="translate_sd15") != before, change
     for key in ("COMPILE", "VAE_SLICING"):
         assert identity(*base, f"TRANSLATOR.{key}", "True", name="translate_sd15") == before
-    own.write_text("dusk:\n  phrases: [At sunset]\n")
-    assert identity(*base, name="translate_sd15") != before
-    own.write_text("dusk:\n  phrases: [At dusk]\n")
-    assert identity(*base, name="translate_sd15") == before
+
+
+def test_each_condition_has_a_hash_of_its_words_its_references_and_their_use(tmp_path):
+    for condition in ("night", "rain", "fog"):
+        write_image(tmp_path / "references" / condition / "a.png", np.full((8, 8, 3), 90, np.uint8))
+    own = tmp_path / "own.yaml"
+    own.write_text("night:\n  phrases: [At dusk]\n")
+    base = ["TRANSLATOR.REFERENCES", tmp_path / "references", "TRANSLATOR.DEPTH_MODEL", "x"]
+    base += ["TRANSLATOR.CONDITIONS_FILE", own]
+
+    def changed(*overrides):
+        now = hashes(*base, *overrides, name="translate_sd15")
+        return {name for name in before if now[name] != before[name]}
+
+    before = hashes(*base, name="translate_sd15")
+    assert changed("TRANSLATOR.CONDITIONS", "[night, rain, fog]") == set()
+    assert changed("TRANSLATOR.MATCH_BRIGHTNESS", "[night]") == {"night"}
+    own.write_text("night:\n  phrases: [At sunset]\n")
+    assert changed() == {"night"}
+    own.write_text("night:\n  phrases: [At dusk]\n")
+    assert changed() == set()
     write_image(tmp_path / "references" / "rain" / "b.png", np.full((8, 8, 3), 90, np.uint8))
-    assert identity(*base, name="translate_sd15") != before
+    assert changed() == {"rain"}
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "0/0"])

@@ -163,6 +163,16 @@ def test_the_folder_of_another_config_is_refused_in_one_line(tmp_path):
     assert json.loads((tmp_path / "translation.json").read_text())["config_hash"] == "abc"
 
 
+def test_a_condition_may_come_later_but_not_change(tmp_path):
+    first = {"night": "a"}
+    run(tmp_path, conditions=[NIGHT], condition_hashes=first)
+    assert counts(run(tmp_path, condition_hashes={**first, "rain": "b"})) == (5, 5, 0)
+    assert json.loads((tmp_path / "translation.json").read_text())["conditions"] == {"night": "a", "rain": "b"}
+    with pytest.raises(DataError, match="translated with other phrases, limits or references of 'night'; choose"):
+        run(tmp_path, condition_hashes={"night": "c", "rain": "b"})
+    assert counts(run(tmp_path, conditions=[RAIN], condition_hashes={"rain": "b"})) == (0, 5, 0)
+
+
 def test_the_batch_is_constant_and_its_size_does_not_matter(tmp_path):
     recorder = Recorder()
     run(tmp_path / "2", translator=recorder)

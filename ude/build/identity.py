@@ -22,7 +22,9 @@ def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> d
         upstream: JSON files with a ``config_hash`` of the results that this one builds on; absent ones are left out.
     """
     hashes = [config_hash(cfg, sections)]
-    hashes += [read_json(path)["config_hash"] for path in upstream if path.is_file()]
+    for made in (read_json(path) for path in upstream if path.is_file()):
+        used = made.get("conditions", {})  # of a folder of translated frames
+        hashes += [made["config_hash"], *(used[name] for name in cfg.DATA.TRANSLATED.CONDITIONS if name in used)]
     return {
         "name": cfg.NAME,
         "stage": cfg.STAGE,

@@ -30,7 +30,7 @@ from .translators import (
 
 _QUALITY = ("ENABLED", "ATTEMPTS", "STRUCTURE", "DEPTH")
 _SIMULATED = (
-    *("KIND", "SIZE", "DEPTH_MODEL", "DEPTH_TILES", "MATCH_BRIGHTNESS"),
+    *("KIND", "SIZE", "DEPTH_MODEL", "DEPTH_TILES"),
     *(f"QUALITY.{key}" for key in _QUALITY),
 )
 _WEIGHTS = ("BASE_MODEL", "VAE", "CONTROL", "EDGES", "IP_ADAPTER", "LORA")
@@ -57,7 +57,7 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
     shard = shard or _shard_of_environment()
     table, drawn, with_depth = conditions(cfg), references(cfg), takes_depth(cfg)
     require_compiler(cfg)
-    made_from = translation_identity(cfg, drawn)
+    made_from = translation_identity(cfg)
     captioned = options.KIND == "diffusion" and bool(options.CAPTIONER)
     with exit_on_terminate():
         summary = translate_frames(
@@ -80,6 +80,7 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
             conditions=[table[name] for name in options.CONDITIONS],
             output=folder,
             config_hash=made_from["config_hash"],
+            condition_hashes=condition_hashes(cfg, drawn),
             references=drawn,
             shard=shard,
         )
@@ -88,14 +89,13 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
     return summary
 
 
-def translation_identity(cfg: CfgNode, drawn: References | None) -> dict[str, Any]:
-    """What the images are made from: every key that changes one, the conditions' content, the references' names.
+def translation_identity(cfg: CfgNode) -> dict[str, Any]:
+    """What all images are made from: every key that changes them.
 
     The batch size, the list of conditions and what only saves time or memory change none.
 
     Args:
         cfg: the config.
-        drawn: its references.
     """
     kind = cfg.TRANSLATOR.KIND
     keys = _SIMULATED if kind == "simulated" else _SIMULATED + _DIFFUSION
@@ -103,15 +103,24 @@ def translation_identity(cfg: CfgNode, drawn: References | None) -> dict[str, An
     if kind == "diffusion":  # the folders in a run of tools/train_translator.py
         named = [Path(value) for key in _WEIGHTS if (value := cfg.TRANSLATOR[key])]
         runs += [place for path in named for place in (path, path.parent)]
-    made_from = identity(
-        cfg,
-        ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys)),
-        [run / "version.json" for run in dict.fromkeys(runs)],
-    )
-    table = [(c.name, c.phrases, c.negative, sorted(c.limits.items())) for _, c in sorted(conditions(cfg).items())]
-    names = {} if drawn is None else {name: drawn.names[name] for name in sorted(drawn.names)}
-    text = json.dumps([made_from["config_hash"], table, names], sort_keys=True)
-    return made_from | {"config_hash": hashlib.sha256(text.encode()).hexdigest()[:32]}
+    sections = ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
+    return identity(cfg, sections, [run / "version.json" for run in dict.fromkeys(runs)])
+
+
+def condition_hashes(cfg: CfgNode, drawn: References | None) -> dict[str, str]:
+    """What the images of each condition are made from besides: its words and limits, its references and their use.
+
+    Args:
+        cfg: the config.
+        drawn: its references.
+    """
+    table, hashes = conditions(cfg), {}
+    for name in cfg.TRANSLATOR.CONDITIONS:
+        condition, names = table[name], [] if drawn is None else drawn.names.get(name, [])
+        parts = [condition.phrases, condition.negative, sorted(condition.limits.items()), list(names)]
+        parts.append(name in cfg.TRANSLATOR.MATCH_BRIGHTNESS)
+        hashes[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return hashes
 
 
 def _quality(options: CfgNode) -> QualityOptions:

@@ -67,7 +67,9 @@ def clean_temporary(folder: str | Path) -> int:
 
     Files of processes that still run stay; those of another machine stay for a day.
     """
-    stale = [path for path in Path(folder).rglob(f"{_PREFIX}*") if _abandoned(path)]
+    # not rglob, which stops with an error when another process removes a folder that it is about to list
+    found = [Path(place, name) for place, *names in os.walk(folder) for name in (*names[0], *names[1])]
+    stale = [path for path in found if path.name.startswith(_PREFIX) and _abandoned(path)]
     for path in stale:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

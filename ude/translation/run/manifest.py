@@ -21,7 +21,8 @@ class Manifest:
 
     Args:
         output: folder of the translated frames; made where it is missing.
-        config_hash: hash of everything that the images depend on besides the frames.
+        config_hash: hash of everything that all images depend on besides the frames.
+        conditions: hash of what the images of a condition depend on besides, by its name; others may come later.
         shard: which part of the frames this process works on.
 
     Attributes:
@@ -33,8 +34,15 @@ class Manifest:
         DataError: the folder was written with another config.
     """
 
-    def __init__(self, output: str | Path, *, config_hash: str, shard: Shard | None = None) -> None:
-        self.output, self.config_hash = Path(output), config_hash
+    def __init__(
+        self,
+        output: str | Path,
+        *,
+        config_hash: str,
+        conditions: Mapping[str, str] | None = None,
+        shard: Shard | None = None,
+    ) -> None:
+        self.output, self.config_hash, self.conditions = Path(output), config_hash, dict(conditions or {})
         self._stamp, self._claimed = self.output / "translation.json", False
         part = str(shard or Shard())
         self._refuse_another_config()
@@ -108,21 +116,29 @@ class Manifest:
             DataError: another process has marked it in the meantime, for another config.
         """
         if not self._claimed:
-            self._refuse_another_config()
-            if not self._stamp.is_file():
-                write_json(self._stamp, {"config_hash": self.config_hash})
+            known = self._refuse_another_config()
+            if known is None or self.conditions.keys() - known.keys():
+                conditions = {**(known or {}), **self.conditions}
+                content = {"config_hash": self.config_hash, "conditions": dict(sorted(conditions.items()))}
+                write_json(self._stamp, content)
             self._claimed = True
 
-    def _refuse_another_config(self) -> None:
+    def _refuse_another_config(self) -> dict[str, str] | None:
+        """The hashes of the conditions that the folder holds; None for a folder that is not marked."""
         if not self._stamp.is_file():
-            return
+            return None
         content = read_json(self._stamp)
-        found = content.get("config_hash") if isinstance(content, dict) else None
-        if found != self.config_hash:
-            raise DataError(
-                f"{self.output} holds frames translated with config {found}, not {self.config_hash}; "
-                "choose another output folder, or remove this one to translate anew"
-            )
+        content = content if isinstance(content, dict) else {}
+        remedy = "choose another output folder, or remove this one to translate anew"
+        if content.get("config_hash") != self.config_hash:
+            found = f"config {content.get('config_hash')}, not {self.config_hash}"
+            raise DataError(f"{self.output} holds frames translated with {found}; {remedy}")
+        known = content.get("conditions", {})
+        for name, digest in self.conditions.items():
+            if known.get(name, digest) != digest:
+                what = f"other phrases, limits or references of {name!r}"
+                raise DataError(f"{self.output} holds frames translated with {what}; {remedy}")
+        return known
 
 
 def _undamaged(path: Path, digest: str | None) -> bool:

@@ -1,6 +1,6 @@
 """Translation of a whole data set, stage by stage: resumable, and the same files however the work is divided."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -92,6 +92,7 @@ def translate_frames(
     conditions: Sequence[Condition],
     output: str | Path,
     config_hash: str,
+    condition_hashes: Mapping[str, str] | None = None,
     references: References | None = None,
     shard: Shard | None = None,
 ) -> Summary:
@@ -106,7 +107,8 @@ def translate_frames(
         options: how to translate.
         conditions: conditions to translate to.
         output: folder to write to.
-        config_hash: hash of everything else that the images depend on.
+        config_hash: hash of everything else that all images depend on.
+        condition_hashes: by name, hash of what the images of a condition depend on besides.
         references: real images of the conditions that need some; None for none.
         shard: which part of the frames to translate; None for all.
 
@@ -117,10 +119,9 @@ def translate_frames(
         SystemExit: SIGTERM came (143); the current batch is finished.
     """
     shard, output = shard or Shard(), Path(output)
-    frames = DayFrames(source, options.size)
-    positions = shard.positions(len(frames))
+    frames, positions = DayFrames(source, options.size), shard.positions(len(source))
     with ShardClaim(output, shard) as claim:
-        manifest = Manifest(output, config_hash=config_hash, shard=shard)
+        manifest = Manifest(output, config_hash=config_hash, conditions=condition_hashes, shard=shard)
         if claim.alone:
             manifest.join(frames.order)  # what a killed run left, perhaps in other shards
         needed = _with_calibration(positions, manifest, conditions, frames.ids, options.quality)
