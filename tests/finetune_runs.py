@@ -66,3 +66,20 @@ def tiny_config(root: Path, kind: str, *overrides: object):
     given = dict(zip(overrides[::2], overrides[1::2], strict=True))
     words = [str(word) for pair in (settings | given).items() for word in pair]
     return load_config(CONFIGS / f"{base}.yaml", words)
+
+
+def training(root, kind, **overrides):
+    """The module of a run, and a batch for it."""
+    from ude.build import finetune
+
+    cfg = tiny_config(root, kind, *[item for pair in overrides.items() for item in pair])
+    table = finetune._conditions(cfg)
+    paths = finetune.frame_paths(cfg.FINETUNE.FRAMES, cfg.FINETUNE.CONDITIONS, most=99)
+    frames = finetune.ConditionFrames(paths, SIZE)
+    controls = frames.images[:, :1]
+    torch.manual_seed(0)
+    if kind == "scratch":
+        module = finetune._small(cfg, table, controls)
+    else:
+        module = finetune._pretrained(cfg, finetune._pipeline(cfg), table, controls, None)
+    return module, finetune.FinetuneData(frames, cfg).batches

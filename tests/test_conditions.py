@@ -136,6 +136,8 @@ MISTAKES = {
     "smog:\n  phrases: [a]\n  negative: [b]\n": r"smog\.negative must be a text",
     "night:\n  limits: {luminence: [0, 1]}\n": r"night\.limits has no luminence; did you mean luminance\?",
     "night:\n  limits: {luminance: 0.5}\n": r"night\.limits\.luminance must be \[least, most\], got 0.5",
+    "night:\n  limits: {luminance: 12}\n": r"night\.limits\.luminance must be \[least, most\], got 12",
+    "night:\n  limits: {luminance: {1: a, 2: b}}\n": r"night\.limits\.luminance must be \[least, most\]",
     "night:\n  limits: {luminance: [0.5, 0.1]}\n": r"night\.limits\.luminance must be two numbers, the",
     "night:\n  limits: {luminance: [nan, 1]}\n": r"night\.limits\.luminance must be two numbers",
     "night:\n  limits: {luminance: [0, 1, 2]}\n": r"must be \[least, most\]",

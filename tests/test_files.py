@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -548,3 +549,16 @@ def test_rows_are_json_one_per_line(tmp_path):
     files.append_jsonl(tmp_path / "m" / "x.jsonl", {"a": "two\nlines"})
     (line,) = (tmp_path / "m" / "x.jsonl").read_text().splitlines()
     assert json.loads(line) == {"a": "two\nlines"}
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_behind_the_last_check_ends_the_block_all_the_same(number, raised):
+    def run():
+        with files.stop_after_batch() as stop_if_asked:
+            stop_if_asked()
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(raised):
+        run()
+    assert signal.getsignal(number) is before

@@ -47,6 +47,14 @@ def test_a_condition_without_folder_or_without_images_is_named(tmp_path):
         frame_paths(tmp_path, ("snow",), most=9)
 
 
+def test_thumbnails_and_folders_are_no_frames(tmp_path):
+    made_up_frames(tmp_path, count=2)
+    (tmp_path / "night" / "00_thumb.png").write_bytes((tmp_path / "night" / "00.png").read_bytes())
+    (tmp_path / "night" / "folder.jpg").mkdir()
+    found = frame_paths(tmp_path, ("night",), most=9)
+    assert [path.name for path in found["night"]] == ["00.png", "01.png"]
+
+
 def test_a_damaged_frame_is_named(tmp_path):
     made_up_frames(tmp_path)
     (tmp_path / "rain" / "03.png").write_bytes(b"no image")

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from finetune_runs import CONFIGS, SIZE, tiny_config
+from finetune_runs import CONFIGS, SIZE, tiny_config, training
 from safetensors.torch import load_file
 
 from ude.build.finetune import train_translator
-from ude.build.finetune_data import FiniteLoss
 from ude.build.training import run_folder
-from ude.config import ConfigError, dump_config
+from ude.config import ConfigError, dump_config, load_config
 from ude.engine import records
-from ude.engine.verdict import NonFiniteLossError
 from ude.files import DataError, read_json, read_jsonl
 from ude.translation import CONDITIONS
 
@@ -102,24 +100,33 @@ def test_other_frames_are_another_run(root, finished):
         train_translator(tiny_config(root, "lora", "FINETUNE.MAX_FRAMES", 3), resume=True)
 
 
-# --- what changes
+def test_the_config_from_scratch_runs_at_its_own_precision_and_clipping(root):
+    own = load_config(CONFIGS / "finetune_scratch.yaml", [])
+    overrides = ("RUN.PRECISION", own.RUN.PRECISION, "FINETUNE.GRAD_CLIP", own.FINETUNE.GRAD_CLIP)
+    steps = ("FINETUNE.AUTOENCODER_STEPS", 1, "FINETUNE.STEPS", 1)
+    cfg = tiny_config(root, "scratch", "NAME", "own_precision", *overrides, *steps)
+    assert (cfg.RUN.PRECISION, cfg.FINETUNE.GRAD_CLIP) == ("bf16-mixed", 1.0)
+    assert train_translator(cfg)
+    assert all(tensor.isfinite().all() for tensor in weights(run_folder(cfg), "scratch").values())
 
 
-def training(root, kind, **overrides):
-    """The module of a run, and a batch for it."""
+@pytest.mark.parametrize(
+    ("kind", "most", "steps"), [("lora", -1, 3), ("lora", 2, 2), ("scratch", 5, 5), ("lora", 9, 3)]
+)
+def test_most_steps_of_a_run_end_it(root, kind, most, steps):
     from ude.build import finetune
 
-    cfg = tiny_config(root, kind, *[item for pair in overrides.items() for item in pair])
-    table = finetune._conditions(cfg)
-    paths = finetune.frame_paths(cfg.FINETUNE.FRAMES, cfg.FINETUNE.CONDITIONS, most=99)
-    frames = finetune.ConditionFrames(paths, SIZE)
-    controls = frames.images[:, :1]
-    torch.manual_seed(0)
-    if kind == "scratch":
-        module = finetune._small(cfg, table, controls)
-    else:
-        module = finetune._pretrained(cfg, finetune._pipeline(cfg), table, controls, None)
-    return module, finetune.FinetuneData(frames, cfg).batches
+    assert finetune._options(tiny_config(root, kind, "RUN.MAX_STEPS", most)).max_steps == steps
+
+
+def test_a_run_that_ended_early_is_another_run(root, finished):
+    """Not one that was finished already."""
+    finished("lora")
+    with pytest.raises(DataError, match="another configuration"):
+        train_translator(tiny_config(root, "lora", "RUN.MAX_STEPS", 2), resume=True)
+
+
+# --- what changes
 
 
 @pytest.mark.parametrize(
@@ -304,15 +311,6 @@ def test_bad_input_is_one_line_that_names_key_and_remedy(root, overrides, messag
     with pytest.raises((ConfigError, DataError), match=message) as caught:
         train_translator(tiny_config(root, "lora", "NAME", "bad", *overrides))
     assert "\n" not in str(caught.value)
-
-
-def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_frames():
-    watch = FiniteLoss()
-    watch.on_train_batch_start(None, None, {"frame_id": ["a.png", "b.png"]}, 0)
-    watch.on_before_backward(None, None, torch.tensor(1.0))
-    trainer = type("Trainer", (), {"global_step": 7})()
-    with pytest.raises(NonFiniteLossError, match=r"step 7: loss; frames: a.png, b.png; lower FINETUNE.LR"):
-        watch.on_before_backward(trainer, None, torch.tensor(float("nan")))
 
 
 def test_the_tool_says_where_the_result_lies(root, finished, capsys):

@@ -9,6 +9,7 @@ from ude.translation.simulated import SimulatedTranslator
 from ude.translation.simulated.camera import blur
 from ude.translation.simulated.lights import Light, emission, lamp_irradiance
 from ude.translation.simulated.scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, road_line, street
+from ude.translation.simulated.translator import WEATHERS
 from ude.translation.simulated.weather import veil
 from ude.translation.simulated.wet import fresnel, mirrored_rows
 
@@ -61,7 +62,7 @@ def saturation(images):
     return (images.amax(-3) - images.amin(-3)) / images.amax(-3).clamp(min=0.02)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_results_are_images_of_the_same_shape_and_visibly_changed(condition):
     image, _ = street_scene(0)
     result = translate(condition, [0, 1])
@@ -72,7 +73,7 @@ def test_results_are_images_of_the_same_shape_and_visibly_changed(condition):
     assert float((result[0] - image).abs().mean()) > 0.04
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_a_seed_gives_the_same_image_twice_and_another_seed_another_one(condition):
     scene = [street_scene(3)]
     first, second, other = (translate(condition, [seed], scene) for seed in (5, 5, 6))
@@ -80,7 +81,7 @@ def test_a_seed_gives_the_same_image_twice_and_another_seed_another_one(conditio
     assert float((first - other).abs().mean()) > 0.02
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_a_result_does_not_depend_on_its_batch(condition):
     seeds = [4, 8, 15]
     together, turned = translate(condition, seeds), translate(condition, seeds[::-1])
@@ -137,7 +138,7 @@ def test_fog_takes_more_contrast_from_the_far_road_than_from_the_near_one():
     assert float(far.mean()) < 0.4 * float(near.mean())
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_the_geometry_stays(condition):
     seeds = list(range(6))
     days = torch.stack([street_scene(seed)[0] for seed in seeds])
@@ -148,7 +149,7 @@ def test_the_geometry_stays(condition):
     assert min(matched) > sum(mismatched) / len(mismatched)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_depth_matters(condition):
     image, inverse_depth = street_scene(1)
     flat = torch.full_like(inverse_depth, 0.05)
@@ -162,7 +163,7 @@ def test_depth_matters(condition):
     )
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_only_ratios_of_inverse_depth_matter(condition):
     image, inverse_depth = street_scene(2)
     metric, relative = (translate(condition, [2], [(image, scale * inverse_depth)]) for scale in (1, 64))
@@ -170,7 +171,7 @@ def test_only_ratios_of_inverse_depth_matter(condition):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", WEATHERS)
 def test_useless_depth_still_gives_an_image(condition, value):
     image, inverse_depth = street_scene(2)
     assert translate(condition, [2], [(image, torch.full_like(inverse_depth, value))]).isfinite().all()

@@ -13,7 +13,7 @@ from tiny_run import forked
 from ude.build.translation import condition_hashes, translation_identity
 from ude.build.translators import conditions, references, takes_depth
 from ude.config import ConfigError, load_config
-from ude.files import MissingFileError, write_image
+from ude.files import MissingFileError, read_jsonl, write_image
 from ude.models import DepthNet, save_model
 from ude.translation.simulated import SimulatedTranslator
 
@@ -50,13 +50,13 @@ def test_contradictions_are_named_before_anything_is_loaded(overrides, message):
 
 
 def test_a_condition_of_ones_own_may_not_take_the_place_of_another_folder(tmp_path):
-    (tmp_path / "own.yaml").write_text("sources:\n  phrases: [At dusk]\n")
+    (tmp_path / "own.yaml").write_text("thumbnails:\n  phrases: [At dusk]\n")
     cfg = config(
-        *("TRANSLATOR.CONDITIONS_FILE", tmp_path / "own.yaml", "TRANSLATOR.CONDITIONS", "[sources]"),
+        *("TRANSLATOR.CONDITIONS_FILE", tmp_path / "own.yaml", "TRANSLATOR.CONDITIONS", "[thumbnails]"),
         *("TRANSLATOR.REFERENCES", "x", "TRANSLATOR.DEPTH_MODEL", "x"),
         name="translate_sd15",
     )
-    with pytest.raises(ConfigError, match="sources is a folder of the output"):
+    with pytest.raises(ConfigError, match="thumbnails is a folder of the output"):
         conditions(cfg)
 
 
@@ -102,7 +102,7 @@ def test_the_hash_covers_every_weight_and_option_of_the_diffusion():
     base = ["TRANSLATOR.REFERENCES", "x", "TRANSLATOR.DEPTH_MODEL", "x"]
     before = identity(*base, name="translate_sd15")
     for change in (
-        *(("LORA", "x"), ("VAE", "x"), ("SCHEDULER", "DDIMScheduler"), ("DTYPE", "float32"), ("CAPTIONER", "x/y")),
+        *(("LORA", "x"), ("VAE", "x"), ("SCHEDULER", "DDIMScheduler"), ("DTYPE", "bfloat16"), ("CAPTIONER", "x/y")),
         *(("STRENGTH", "0.5"), ("TIMESTEP_SPACING", "trailing"), ("EDGES", "x/y"), ("IP_ADAPTER_SCALE", "0.9")),
     ):
         assert identity(*base, f"TRANSLATOR.{change[0]}", change[1], name="translate_sd15") != before, change
@@ -131,6 +131,18 @@ def test_each_condition_has_a_hash_of_its_words_its_references_and_their_use(tmp
     assert changed() == set()
     write_image(tmp_path / "references" / "rain" / "b.png", np.full((8, 8, 3), 90, np.uint8))
     assert changed() == {"rain"}
+    write_image(tmp_path / "references" / "night" / "a.png", np.full((8, 8, 3), 91, np.uint8))  # another picture
+    assert changed() == {"night", "rain"}
+
+
+def test_the_hash_tells_the_type_that_auto_means_and_leaves_the_working_directory_alone(tmp_path, monkeypatch):
+    base = ["TRANSLATOR.REFERENCES", "x", "TRANSLATOR.DEPTH_MODEL", "x", "RUN.ACCELERATOR", "cpu"]
+    before = identity(*base, name="translate_sd15")
+    assert identity(*base, "TRANSLATOR.DTYPE", "float32", name="translate_sd15") == before
+    assert identity(*base, "TRANSLATOR.DTYPE", "float16", name="translate_sd15") != before
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "version.json").write_text("{}")  # of something else
+    assert identity(*base, name="translate_sd15") == before
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "0/0"])
@@ -162,6 +174,8 @@ def test_the_tool_ends_with_the_path_of_the_gallery_or_says_who_writes_it(argume
     gallery = tmp_path / "translated" / "index.html"
     assert capsys.readouterr().out.splitlines()[-1] == str(gallery)
     assert gallery.is_file()
+    rows = read_jsonl(tmp_path / "translated" / "manifest.jsonl")
+    assert {row["prompt"] for row in rows} == {None}  # nobody reads one
 
 
 def test_too_many_images_in_quarantine_give_exit_code_three(arguments, tmp_path, monkeypatch, capsys):

@@ -51,7 +51,11 @@ def place(output: Path, rows: list[dict]) -> None:
     for item in rows:
         frame_id, condition = item["frame_id"], item["condition"]
         folder = f"rejected/{condition}" if item["verdict"] == "rejected" else condition
-        for path in (f"{folder}/{frame_id}.jpg", f"sources/{frame_id}.jpg", f"references/{item['reference']}"):
+        for path in (
+            f"{folder}/{frame_id}.jpg",
+            f"thumbnails/sources/{frame_id}.jpg",
+            f"thumbnails/references/{item['reference']}",
+        ):
             write_image(output / path, picture)
         control = output / f"control/{frame_id}.png"
         control.parent.mkdir(parents=True, exist_ok=True)

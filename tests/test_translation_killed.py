@@ -11,7 +11,7 @@ from translation_runs import Frames, Recorder, grey, images_of, leftovers, rows_
 
 from ude.files import DataError, read_image
 from ude.translation.quality import Verdict
-from ude.translation.run import QualityOptions, Shard, judging
+from ude.translation.run import QualityOptions, Shard, judging, shards
 from ude.translation.run.frames import read_control
 
 FRAMES = 14
@@ -134,7 +134,10 @@ def test_two_runs_at_once_on_one_folder_do_no_work_twice(tmp_path):
     assert tree_of(output) == whole
 
 
-def test_a_kill_during_the_calibration_leaves_no_lock(tmp_path, monkeypatch):
+def test_the_lock_of_a_calibration_that_was_killed_is_taken_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_WAIT_S", 5)
+    whole, _ = whole_tree(tmp_path)
+
     def die(*_):
         os._exit(9)
 
@@ -142,8 +145,7 @@ def test_a_kill_during_the_calibration_leaves_no_lock(tmp_path, monkeypatch):
         patch.setattr(judging.Thresholds, "add", die)
         assert end(start(tmp_path / "out", tmp_path / "log")) == 9
     assert (tmp_path / "out" / ".shards" / "calibration").is_dir()
-    (tmp_path / "out" / "quality.json").write_text(
-        '{"night": {"least_structure": 0.2}, "rain": {"least_structure": 0.2}}'
-    )
+    assert not (tmp_path / "out" / "quality.json").exists()
     assert end(start(tmp_path / "out", tmp_path / "log")) == 0
+    assert tree_of(tmp_path / "out") == whole
     assert leftovers(tmp_path / "out") == []

@@ -1,14 +1,12 @@
-"""Threads around the networks, and batches that shrink when memory runs out."""
+"""Threads around the networks."""
 
-import logging
 import threading
 import time
 
 import pytest
-import torch
-from translation_runs import Frames, Recorder, counts, grey, images_of, leftovers, run
+from translation_runs import SIZE, counts, grey, run
 
-from ude.translation.run.memory import ConstantBatch, OutOfMemoryError
+from ude.translation.run import frames
 from ude.translation.run.overlap import Follower, Writer, ahead
 
 
@@ -102,54 +100,17 @@ def test_an_error_of_the_writer_is_raised():
         write(fail)
 
 
-def test_the_batch_is_filled_up_with_copies_of_its_last_row():
-    seen = []
-    results = ConstantBatch(4)(lambda rows: seen.append(list(rows)) or [2 * row for row in rows], [1, 2, 3, 4, 5])
-    assert results == [2, 4, 6, 8, 10]
-    assert seen == [[1, 2, 3, 4], [5, 5, 5, 5]]
-
-
-class Small(Recorder):
-    """A translator whose memory holds so many images."""
-
-    def __init__(self, most):
-        super().__init__()
-        self.most, self.refused = most, 0
-
-    def __call__(self, images, **kwargs):
-        if len(images) > self.most:
-            self.refused += 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return super().__call__(images, **kwargs)
-
-
-def test_out_of_memory_halves_the_batch_for_the_rest_of_the_run(tmp_path, caplog):
-    translator = Small(2)
-    with caplog.at_level(logging.WARNING):
-        assert counts(run(tmp_path / "small", Frames(9), translator, batch_size=8)) == (18, 0, 0)
-    assert {len(call["images"]) for call in translator.calls} == {2}
-    assert translator.refused == 2  # at 8 and at 4, then never again
-    warnings = [record.getMessage() for record in caplog.records]
-    assert warnings == [f"out of memory (CUDA out of memory); from here on with batches of {n}" for n in (4, 2)]
-    run(tmp_path / "whole", Frames(9), batch_size=8)
-    assert images_of(tmp_path / "small") == images_of(tmp_path / "whole")
-
-
-def test_every_network_may_run_out_of_memory(tmp_path):
-    sizes = []
-
-    def depth(images):
-        sizes.append(len(images))
-        if len(images) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return grey(images)
-
-    assert counts(run(tmp_path, depth=depth)) == (10, 0, 0)
-    assert sizes == [2, *[1] * 5]
-
-
-def test_a_single_image_that_does_not_fit_ends_the_run_with_its_own_exit_code(tmp_path):
-    with pytest.raises(OutOfMemoryError, match=r"out of memory with a single image .*choose a smaller size") as caught:
-        run(tmp_path, translator=Small(0))
-    assert caught.value.exit_code == 7
-    assert leftovers(tmp_path) == []
+@pytest.mark.parametrize("stages", [1, 3])
+def test_a_finished_frame_is_not_resized_again(tmp_path, monkeypatch, stages):
+    resized = []
+    whole = frames.resize_image
+    monkeypatch.setattr(frames, "resize_image", lambda image, size: resized.append(size) or whole(image, size))
+    options = {"depth": grey, "captioner": lambda images: ["a street"] * len(images)} if stages == 3 else {}
+    run(tmp_path, **options)
+    assert len(resized) == 5 * (stages + 1)  # in each stage and for the thumbnails
+    resized.clear()
+    assert counts(run(tmp_path, **options)) == (0, 10, 0)
+    assert resized == []
+    (tmp_path / "night" / "frame-3.jpg").unlink()
+    assert counts(run(tmp_path, **options)) == (1, 9, 0)
+    assert resized == [SIZE] * 2  # the image, the thumbnail

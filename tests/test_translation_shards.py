@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from itertools import chain
 from multiprocessing import get_context
 
@@ -9,8 +10,9 @@ import pytest
 from tiny_run import forked
 from translation_runs import Frames, Recorder, counts, grey, images_of, leftovers, rows_of, run, tree_of
 
-from ude.files import DataError, lock_folder
-from ude.translation.run.shards import Shard, ShardClaim, turn
+from ude.files import DataError, write_jsonl
+from ude.translation.run.rows import SharedRows
+from ude.translation.run.shards import Shard
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -109,35 +111,33 @@ def test_a_newer_row_counts_whatever_the_part_of_the_older_one_was(tmp_path):
     assert counts(run(tmp_path)) == (0, 10, 0)
 
 
-def test_a_calibration_is_done_by_one_process_while_the_others_wait(tmp_path):
-    with ShardClaim(tmp_path, Shard(0, 2)), turn(tmp_path, "calibration"):
-        context = get_context("fork")
-        began, got = context.Event(), context.Event()
+def test_a_shard_that_comes_while_another_one_joins_what_was_left_loses_nothing(tmp_path, monkeypatch):
+    output, others = tmp_path / "parts", []
+    run(tmp_path / "whole")
+    run(output, Frames(2), shard=Shard(1, 2))
+    (output / "manifest.jsonl").rename(output / "manifest.1-of-2.jsonl")  # as a killed run leaves it
 
-        def other():
-            with ShardClaim(tmp_path, Shard(1, 2)):
-                began.set()
-                with turn(tmp_path, "calibration"):
-                    got.set()
+    def write_as_another_shard_comes(path, rows):
+        if not others:
+            others.append(None)
+            others[0] = forked(lambda: run(output, shard=Shard(1, 2)) and 0)
+            time.sleep(1)
+        write_jsonl(path, rows)
 
-        pid = forked(other)
-        assert began.wait(20)
-        assert not got.wait(0.5)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert got.is_set()
-    assert leftovers(tmp_path) == []
-
-
-def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot write"):
-        run(tmp_path / "file" / "out")
+    monkeypatch.setattr("ude.translation.run.rows.write_jsonl", write_as_another_shard_comes)
+    run(output, shard=Shard(0, 2))
+    assert os.waitstatus_to_exitcode(os.waitpid(others[0], 0)[1]) == 0
+    assert tree_of(output) == tree_of(tmp_path / "whole")
 
 
-def test_the_locks_of_a_finished_run_are_gone(tmp_path):
-    with ShardClaim(tmp_path / "out", Shard(0, 1)) as claim:
-        with claim.finishing() as last:
-            assert last
-        with lock_folder(tmp_path / "out" / ".shards" / "0-of-1"):
-            pass
-    assert not (tmp_path / "out").exists()
+def test_joining_removes_no_part_that_it_has_not_read(tmp_path, monkeypatch):
+    rows, late = SharedRows(tmp_path, "captions", part="0-of-2"), tmp_path / "captions.1-of-2.jsonl"
+    rows.add({"frame_id": "a"})
+
+    def write_late(path, joined):
+        write_jsonl(path, joined)
+        write_jsonl(late, [{"frame_id": "b"}])
+
+    monkeypatch.setattr("ude.translation.run.rows.write_jsonl", write_late)
+    assert rows.join({}) == [{"frame_id": "a"}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [late.name, "captions.jsonl"]

@@ -1,5 +1,8 @@
 """The stages of a translation run: captions, control depth, references, and networks loaded only where needed."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -175,13 +178,21 @@ def test_a_new_reference_folder_needs_no_translation_of_finished_images(tmp_path
     assert counts(run(tmp_path / "out", references=references, image_prompts=True)) == (0, 10, 0)
 
 
+def test_references_inside_of_the_output_folder_stay(tmp_path, references):
+    own = Path(shutil.copytree(references.root, tmp_path / "out" / "references"))
+    before = images_of(own)
+    run(tmp_path / "out", references=References(own, ["night", "rain"]), image_prompts=True)
+    assert before
+    assert images_of(own) == before
+
+
 def test_thumbnails_are_those_of_the_rows_that_the_gallery_shows(tmp_path, references, monkeypatch):
     shown = [{"frame_id": "frame-1", "reference": "night/0.png"}]
     monkeypatch.setattr("ude.translation.run.translate.shown_rows", lambda rows: shown)
 
     def thumbnails():
-        files = [path for name in ("sources", "references") for path in (tmp_path / "out" / name).rglob("*.*")]
-        return {str(path.relative_to(tmp_path / "out")) for path in files}
+        folder = tmp_path / "out" / "thumbnails"
+        return {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
 
     arguments = {"references": references, "image_prompts": True}
     run(tmp_path / "out", **arguments)
@@ -190,7 +201,8 @@ def test_thumbnails_are_those_of_the_rows_that_the_gallery_shows(tmp_path, refer
     run(tmp_path / "out", **arguments)
     assert thumbnails() == {"sources/frame-2.jpg"}
     source = Frames()
-    before = read_image(tmp_path / "out" / "sources" / "frame-2.jpg")
+    thumbnail = tmp_path / "out" / "thumbnails" / "sources" / "frame-2.jpg"
+    before = read_image(thumbnail)
     source.pixels["frame-2"] = 255 - source.pixels["frame-2"]
     run(tmp_path / "out", source, **arguments)
-    assert np.abs(read_image(tmp_path / "out" / "sources" / "frame-2.jpg").astype(int) - before).mean() > 20
+    assert np.abs(read_image(thumbnail).astype(int) - before).mean() > 20

@@ -29,7 +29,7 @@ def build_parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Translate; exit code 3 when too many images are in quarantine."""
+    """Translate; exit code 3 when too many of all images are in quarantine."""
     cfg = load_config(args.cfg, args.overrides)
     from ude.build.training import run_folder
     from ude.build.translation import translate
@@ -41,7 +41,8 @@ def run(args: Namespace) -> int:
         f"{summary.quarantine} of {summary.total} in quarantine"
     )
     print(summary.gallery or "the last of the other shards writes the gallery")
-    return 3 if summary.quarantine > cfg.TRANSLATOR.QUALITY.MAX_REJECTED * summary.total else 0
+    # the last shard alone judges, by all images: torchrun stops all others when one ends with another code than 0
+    return 3 if (summary.rejected or 0) > cfg.TRANSLATOR.QUALITY.MAX_REJECTED else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

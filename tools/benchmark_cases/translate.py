@@ -126,7 +126,7 @@ def run(settings: Settings) -> Iterator[Report]:
 def _compare(folder: Path, scale: Scale, size: tuple[int, int], batch: int, settings: Settings) -> Report:
     device = settings.device
     source, references = Files(folder / "frames", street(scale.frame, scale.frames).target), _references(folder)
-    weights = save_networks(scale.row, folder / "weights", dtype=scale.dtype, texts=list(NIGHT.phrases))
+    weights = save_networks(scale.row, folder / "weights", dtype=scale.dtype, texts=[*NIGHT.phrases, NIGHT.negative])
     dtype = str(scale.dtype).removeprefix("torch.")
     arguments = {**weights, "size": size, "steps": scale.steps, "device": device, "dtype": dtype}
     translator, depth = DiffusionTranslator(**arguments), _depth(scale.depth, size, device)

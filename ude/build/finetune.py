@@ -26,7 +26,7 @@ from .translators import captioner, control_depth
 
 PARTS = {"lora": (LORA,), "controlnet": (CONTROL,), "both": (LORA, CONTROL)}
 _SHARED = (
-    *("SEED", "RUN.PRECISION", "TRANSLATOR.SIZE", "TRANSLATOR.DEPTH_MODEL", "TRANSLATOR.DEPTH_TILES"),
+    *("SEED", "RUN.PRECISION", "RUN.MAX_STEPS", "TRANSLATOR.SIZE", "TRANSLATOR.DEPTH_MODEL", "TRANSLATOR.DEPTH_TILES"),
     *(f"FINETUNE.{key}" for key in ("KIND", "FRAMES", "STEPS", "BATCH_SIZE", "LR", "WARMUP", "FLIP_PROB", "GRAD_CLIP")),
 )
 _WEIGHTS = ("BASE_MODEL", "VAE", "CONTROL")
@@ -118,12 +118,12 @@ def _identity(cfg: CfgNode, table: Mapping[str, Condition], paths: Mapping[str, 
 
 def _options(cfg: CfgNode) -> RunOptions:
     options = cfg.FINETUNE
-    first = options.AUTOENCODER_STEPS if options.KIND == "scratch" else 0
+    steps = options.STEPS + (options.AUTOENCODER_STEPS if options.KIND == "scratch" else 0)
     return RunOptions(
         accelerator=cfg.RUN.ACCELERATOR,
         precision=cfg.RUN.PRECISION,
         epochs=-1,
-        max_steps=first + options.STEPS,
+        max_steps=steps if cfg.RUN.MAX_STEPS == -1 else min(steps, cfg.RUN.MAX_STEPS),
         log_every=cfg.RUN.LOG_EVERY,
         checkpoint_every=cfg.RUN.CHECKPOINT_EVERY,
         grad_clip=options.GRAD_CLIP,

@@ -22,6 +22,7 @@ from .translators import (
     control_depth,
     image_prompts,
     own_device,
+    own_dtype,
     references,
     require_compiler,
     takes_depth,
@@ -72,6 +73,7 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
                 seed=cfg.SEED,
                 batch_size=options.BATCH_SIZE,
                 quality=_quality(options.QUALITY),
+                prompts=options.KIND == "diffusion",
                 image_prompts=image_prompts(cfg),
                 matched=options.MATCH_BRIGHTNESS,
                 device=own_device(cfg),
@@ -97,12 +99,14 @@ def translation_identity(cfg: CfgNode) -> dict[str, Any]:
     Args:
         cfg: the config.
     """
-    kind = cfg.TRANSLATOR.KIND
-    keys = _SIMULATED if kind == "simulated" else _SIMULATED + _DIFFUSION
-    runs = [Path(cfg.TRANSLATOR.DEPTH_MODEL)]
-    if kind == "diffusion":  # the folders in a run of tools/train_translator.py
-        named = [Path(value) for key in _WEIGHTS if (value := cfg.TRANSLATOR[key])]
-        runs += [place for path in named for place in (path, path.parent)]
+    diffusion = cfg.TRANSLATOR.KIND == "diffusion"
+    keys, runs = _SIMULATED, _runs(cfg, ("DEPTH_MODEL",))
+    if diffusion:
+        keys = _SIMULATED + _DIFFUSION
+        runs += [place for path in _runs(cfg, _WEIGHTS) for place in (path, path.parent)]  # parts of a run of training
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.TRANSLATOR.DTYPE = own_dtype(cfg)
     sections = ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
     return identity(cfg, sections, [run / "version.json" for run in dict.fromkeys(runs)])
 
@@ -116,11 +120,16 @@ def condition_hashes(cfg: CfgNode, drawn: References | None) -> dict[str, str]:
     """
     table, hashes = conditions(cfg), {}
     for name in cfg.TRANSLATOR.CONDITIONS:
-        condition, names = table[name], [] if drawn is None else drawn.names.get(name, [])
-        parts = [condition.phrases, condition.negative, sorted(condition.limits.items()), list(names)]
-        parts.append(name in cfg.TRANSLATOR.MATCH_BRIGHTNESS)
+        condition, files = table[name], [] if drawn is None else drawn.names.get(name, [])
+        parts = [condition.phrases, condition.negative, sorted(condition.limits.items())]
+        parts += [{file: drawn.sha256(f"{name}/{file}") for file in files}, name in cfg.TRANSLATOR.MATCH_BRIGHTNESS]
         hashes[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     return hashes
+
+
+def _runs(cfg: CfgNode, keys: tuple[str, ...]) -> list[Path]:
+    """The folders among the values of some TRANSLATOR keys, the others of which are hub ids."""
+    return [Path(value) for key in keys if (value := cfg.TRANSLATOR[key]) and Path(value).is_dir()]
 
 
 def _quality(options: CfgNode) -> QualityOptions:

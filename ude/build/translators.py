@@ -23,7 +23,7 @@ from ude.translation.translator import Translator
 from .evaluation import device
 from .identity import naming
 
-RESERVED = ("control", "references", "rejected", "sources")  # folders beside those of the conditions
+RESERVED = ("control", "rejected", "thumbnails")  # folders beside those of the conditions
 
 
 def translator(cfg: CfgNode) -> Translator:
@@ -56,7 +56,7 @@ def translator(cfg: CfgNode) -> Translator:
         guidance_scale=options.GUIDANCE_SCALE,
         image_guidance_scale=options.IMAGE_GUIDANCE_SCALE,
         strength=options.STRENGTH,
-        dtype=options.DTYPE,
+        dtype=own_dtype(cfg),
         compile_networks=options.COMPILE,
         vae_slicing=options.VAE_SLICING,
         device=own_device(cfg),
@@ -156,6 +156,13 @@ def own_device(cfg: CfgNode) -> str:
     if name == "cuda" and rank.isdecimal():
         return f"cuda:{int(rank) % torch.cuda.device_count()}"
     return name
+
+
+def own_dtype(cfg: CfgNode) -> str:
+    """Name of the type that the networks of the diffusion compute in."""
+    if cfg.TRANSLATOR.DTYPE != "auto":
+        return cfg.TRANSLATOR.DTYPE
+    return "float16" if device(cfg) == "cuda" else "float32"
 
 
 def require_compiler(cfg: CfgNode) -> None:

@@ -55,7 +55,9 @@ _C.TRANSLATOR.LORA = ""  # few-step or style LoRA
 _C.TRANSLATOR.LORA_WEIGHTS = "pytorch_lora_weights.safetensors"  # file in LORA
 _C.TRANSLATOR.LORA_SCALE = 1.0
 _C.TRANSLATOR.SCHEDULER = "UniPCMultistepScheduler"  # class of diffusers
-_C.TRANSLATOR.TIMESTEP_SPACING = ""  # leading | trailing | linspace; "" = the scheduler's own
+_C.TRANSLATOR.TIMESTEP_SPACING = (
+    ""  # leading | trailing | linspace; "" = the base model's, else the scheduler's default
+)
 _C.TRANSLATOR.STEPS = 20
 _C.TRANSLATOR.GUIDANCE_SCALE = 7.5
 _C.TRANSLATOR.IMAGE_GUIDANCE_SCALE = 1.5  # InstructPix2Pix: weight of the day frame
@@ -145,7 +147,7 @@ _C.RUN.COMPILE = False  # fuse the photometric loss of the teacher (torch.compil
 _C.RUN.NUM_WORKERS = 4  # loader processes per device
 _C.RUN.LOG_EVERY = 50  # [steps]
 _C.RUN.IMAGES_EVERY = 500  # [steps] between image grids; 0 writes none
-_C.RUN.MAX_STEPS = -1  # [steps]; -1 = by SOLVER.EPOCHS
+_C.RUN.MAX_STEPS = -1  # [steps] to stop after; -1 = by SOLVER.EPOCHS or FINETUNE.STEPS
 _C.RUN.CHECKPOINT_EVERY = 500  # [steps]
 
 _C.EVAL = CfgNode()

@@ -3,7 +3,7 @@
 from .atomic import atomic_path, clean_temporary, write_bytes, write_text
 from .checkpoints import load_checkpoint, load_foreign, load_weights, save_checkpoint, save_weights
 from .checksums import sha256
-from .errors import DataError, DiskFullError, MissingFileError, require_space
+from .errors import DataError, DiskFullError, FolderInUseError, MissingFileError, require_space
 from .images import read_image, write_image
 from .interrupt import exit_on_terminate, stop_after_batch
 from .lock import lock_folder
@@ -13,6 +13,7 @@ from .records import append_jsonl, read_json, read_jsonl, write_json, write_json
 __all__ = [
     "DataError",
     "DiskFullError",
+    "FolderInUseError",
     "MissingFileError",
     "append_jsonl",
     "atomic_path",

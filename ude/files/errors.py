@@ -21,6 +21,18 @@ class MissingFileError(DataError, FileNotFoundError):
     """A file or folder that is needed does not exist."""
 
 
+class FolderInUseError(DataError):
+    """Another process works in a folder.
+
+    Attributes:
+        lives: it is known to run; False where nobody can tell.
+    """
+
+    def __init__(self, message: str, *, lives: bool) -> None:
+        super().__init__(message)
+        self.lives = lives
+
+
 class DiskFullError(DataError):
     """The disk or the quota is full; what was there before is intact."""
 

@@ -13,8 +13,8 @@ TERMINATED = 128 + signal.SIGTERM  # the exit code a shell reports for it
 def stop_after_batch(agree: Callable[[int], int] = int) -> Iterator[Callable[[], None]]:
     """Yields a function to call between batches: it raises what a signal asked for in the meantime.
 
-    SIGINT becomes KeyboardInterrupt and SIGTERM becomes SystemExit(143). A second signal of the same kind acts at once.
-    Outside the main thread, which signals do not reach, nothing changes.
+    SIGINT becomes KeyboardInterrupt and SIGTERM becomes SystemExit(143), at the end of the block at the latest. A
+    second signal of the same kind acts at once. Outside the main thread, which signals do not reach, nothing changes.
 
     Args:
         agree: makes the number of the signal that counts of the one that came, 0 for none; several processes that work
@@ -41,6 +41,8 @@ def stop_after_batch(agree: Callable[[int], int] = int) -> Iterator[Callable[[],
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if agree is int:  # a signal behind the last batch is not lost; several processes have nothing left to agree on
+        stop_if_asked()
 
 
 @contextmanager

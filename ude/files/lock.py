@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import alive, temporary_beside, write_text
-from .errors import DataError, writing
+from .errors import DataError, FolderInUseError, writing
 
 _NAME = ".lock"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -38,7 +38,8 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
         folder: the folder; others that call this for it are refused.
 
     Raises:
-        DataError: another process holds it, or it cannot be written to.
+        FolderInUseError: another process holds it.
+        DataError: it cannot be written to.
         DiskFullError: no space is left.
     """
     place = Path(folder) / _NAME
@@ -102,7 +103,7 @@ def _remove_dead_holder(place: Path) -> None:
     """Makes room if the holder is gone.
 
     Raises:
-        DataError: the holder lives, or cannot be asked.
+        FolderInUseError: the holder lives, or cannot be asked.
     """
     for token in _listed(place):
         try:
@@ -114,9 +115,11 @@ def _remove_dead_holder(place: Path) -> None:
             holder, who = {}, "a process that left no name"
         lives = _lives(holder)
         if lives is None:
-            raise DataError(f"{place.parent} is in use by {who}; wait for it, or, if it is gone, remove {place}")
+            remedy = f"wait for it, or, if it is gone, remove {place}"
+            raise FolderInUseError(f"{place.parent} is in use by {who}; {remedy}", lives=False)
         if lives:
-            raise DataError(f"{place.parent} is in use by {who}; wait for it, stop it, or choose another folder")
+            remedy = "wait for it, stop it, or choose another folder"
+            raise FolderInUseError(f"{place.parent} is in use by {who}; {remedy}", lives=True)
         token.unlink(missing_ok=True)
     with suppress(OSError):  # some network file systems rename only to a free name
         place.rmdir()

@@ -155,7 +155,7 @@ def _limits(values: Any, place: str) -> Iterator[tuple[str, tuple[float, float]]
     for name, bounds in values.items():
         _known(name, STATISTICS, place)
         try:
-            least, most = (float(bound) for bound in bounds)
+            least, most = (float(bound) for bound in (bounds if isinstance(bounds, list) else ()))
         except (TypeError, ValueError):
             raise ValueError(f"{place}.{name} must be [least, most], got {bounds}") from None
         if not -math.inf < least < most < math.inf:

@@ -25,9 +25,8 @@ _DAY = (
 _HOUR = r"(?:mornings?|afternoons?|sunset|sunrise)(?:\s+(?:hours?|time|light|sun))?"
 _SKY = rf"(?:{_ADJECTIVES}{_BLUE}\s+(?:and\s+{_LOOKS}\s+)*(?:sky|skies|weather))"
 _LIT = r"(?:bathed|lit(?:\s+up)?|drenched|illuminated|flooded|filled|covered|basking|glowing|soaked|shining|taken|seen)"
-_SHINES = (
-    r"(?:shining|shines|setting|sets|rising|rises|beating|beats|streaming|streams|peeking|falling|coming|is\s+out)"
-)
+_SHINES = r"(?:shining|shines|beating|beats|streaming|streams|peeking|falling|coming|is\s+out)"
+_SETS = r"(?:setting|sets|rising|rises)(?:\s+down)?"  # "over a city" is what the image shows, and stays
 _ONTO = (
     r"(?:\s+(?:brightly|down|in))*"
     r"(?:\s+(?:through|on|over|behind|onto|above)(?:\s+(?:the|a|an|it|them|some|its))?(?:\s+\w+)?)?"
@@ -47,7 +46,10 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"\1 ",
     ),
     # "while the sun is shining through the trees", "the sky is clear and blue"
-    (rf"{_WHILE}?\b(?:the\s+)?{_ADJECTIVES}sun(?:light|shine)?\s+(?:is\s+|was\s+)?{_SHINES}{_ONTO}\b", _GAP),
+    (
+        rf"{_WHILE}?\b(?:the\s+)?{_ADJECTIVES}sun(?:light|shine)?\s+(?:is\s+|was\s+)?(?:{_SHINES}{_ONTO}|{_SETS}{_WHERE}?)\b",
+        _GAP,
+    ),
     (rf"\bwith\s+{_ARTICLE}?{_ADJECTIVES}sun\s+(?:above|behind|between|over)\s+(?:a|the|some)\s+\w+", _GAP),
     (rf"{_WHILE}?\bthe\s+(?:sky|weather)\s+(?:is|was|looks)\s+{_LOOKS}(?:\s+and\s+{_LOOKS})*\b", _GAP),
     # "bathed in bright sunlight", "on a bright, sunny day", "in the middle of the day", "during daylight hours"
@@ -75,7 +77,7 @@ _WORDS_BEFORE = r"(?:and|or|with|while|as|when|where|but|of|on|in|at|by|is|a|an|
 _MENDS: tuple[tuple[str, str], ...] = (
     (rf"(?:[\s{_GAP}]*{_GAP}[\s{_GAP}]*)", f" {_GAP} "),  # one gap for several
     (rf"\b{_WORDS_BEFORE}\s+{_GAP}", _GAP),  # "with and", "street with"
-    (rf"^\s*{_GAP}\s*(?:[,.]\s*)*(?:(?:and|or|but)\s+)?", ""),
+    (rf"^\s*{_GAP}\s*(?:[,.]\s*)*(?:(?:and|or|but|over)\s+)?", ""),
     (rf"\s*,?\s*{_GAP}\s*$", ""),
     (rf"\s*,?\s*{_GAP}\s*([.!?])", r"\1"),
     (rf"\s*,\s*{_GAP}\s*,", ","),

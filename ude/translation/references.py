@@ -72,13 +72,14 @@ def _image_names(folder: Path) -> list[str]:
         raise MissingFileError(
             f"there is no folder {folder}; put reference images of {folder.name!r} there (.jpg or .png)"
         )
-    names = sorted(path.name for path in folder.iterdir() if _is_reference(path))
+    names = sorted(path.name for path in folder.iterdir() if is_image_file(path))
     if not names:
         raise DataError(f"there is no image in {folder}; put reference images of {folder.name!r} there (.jpg or .png)")
     return names
 
 
-def _is_reference(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
+    """Whether a path is an image of its own: no folder, hidden file or thumbnail."""
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or _THUMBNAIL.search(path.stem):
         return False
     return path.is_file()

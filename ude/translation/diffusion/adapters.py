@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ude.files import DataError
 
-from .weights import checked_config, safe_file, weights_named, weights_of
+from .weights import checked_config, safe_file, weights_named, weights_of, whole
 
 if TYPE_CHECKING:  # takes seconds to import
     from diffusers import DiffusionPipeline
@@ -74,9 +74,8 @@ def load_ip_adapter(
         path = safe_file(ip_adapter, weights)
         checked_config(ip_adapter, encoder)
         place, revision = weights_named(ip_adapter)
-        network = CLIPVisionModelWithProjection.from_pretrained(
-            place, subfolder=encoder, revision=revision, dtype=pipeline.unet.dtype, use_safetensors=True
-        )
+        options = {"subfolder": encoder, "revision": revision, "dtype": pipeline.unet.dtype}
+        network, _ = whole(CLIPVisionModelWithProjection, place, **options)
         pipeline.register_modules(image_encoder=network)
         pipeline.load_ip_adapter(str(path.parent), subfolder="", weight_name=path.name, image_encoder_folder=None)
         _refuse_other_encoder(pipeline, encoder)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 from ude.files import DataError
 
 from .fit import PIPELINES, control_networks, refuse_misfits
-from .weights import checked_config, checked_index, refuse_code_in, weights_named, weights_of
+from .weights import checked_config, checked_index, refuse_code_in, weights_named, weights_of, whole
 
 if TYPE_CHECKING:  # takes seconds to import
     from diffusers import DiffusionPipeline
 
 _VAES = ("AutoencoderKL", "AutoencoderTiny")
+_NETWORKS = {"unet", "vae", "text_encoder", "text_encoder_2"}
+_UNION_TENSOR = "task_embedding"  # which no other ControlNet has
 
 
 def load_pipeline(
@@ -51,6 +54,7 @@ def load_pipeline(
         parts["vae"] = _load_vae(vae, dtype)
     with weights_of("base model", base_model):
         folder = _pipeline_folder(kind, base_model, parts)
+        parts |= _base_networks(kind, folder, parts, dtype)
         loaded = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **parts, **_without_extras(kind))
     refuse_misfits(loaded, base_model, control, edges)
     if dtype != torch.float16:  # the only type in which an autoencoder can overflow
@@ -67,7 +71,8 @@ def set_scheduler(pipeline: "DiffusionPipeline", name: str, timestep_spacing: st
     Args:
         pipeline: changed in place.
         name: class of diffusers.
-        timestep_spacing: "leading", "trailing" or "linspace"; "" for that of the base model.
+        timestep_spacing: "leading", "trailing" or "linspace"; "" for the base model's if its
+            file states one, else the scheduler's default.
     """
     import diffusers
 
@@ -79,11 +84,16 @@ def _load_network(name: str, network: str, dtype: torch.dtype) -> nn.Module:
     import diffusers
 
     with weights_of("T2I-Adapter" if network == "T2IAdapter" else "ControlNet", name):
-        found = checked_config(name).get("_class_name", network)
-        if found != network:
+        config = checked_config(name)
+        found, union = config.get("_class_name", network), network == "ControlNetUnionModel"
+        # unions from before diffusers had the class call themselves ControlNetModel: their tensors tell
+        if found != network and not (union and found == "ControlNetModel"):
             raise DataError(f"it is a {found}, not a {network}")
         place, revision = weights_named(name)
-        return getattr(diffusers, network).from_pretrained(place, revision=revision, dtype=dtype, use_safetensors=True)
+        loaded, unexpected = whole(getattr(diffusers, network), place, revision=revision, dtype=dtype)
+        if _UNION_TENSOR in unexpected:
+            raise DataError(f"it is a ControlNetUnionModel, not a {network}")
+        return loaded
 
 
 def _separate_rows(network: nn.Module) -> None:
@@ -109,7 +119,22 @@ def _load_vae(name: str, dtype: torch.dtype) -> nn.Module:
         if found not in _VAES:
             raise DataError(f"it is a {found}, not one of {', '.join(_VAES)}")
         place, revision = weights_named(name)
-        return getattr(diffusers, found).from_pretrained(place, revision=revision, dtype=dtype, use_safetensors=True)
+        return whole(getattr(diffusers, found), place, revision=revision, dtype=dtype)[0]
+
+
+def _base_networks(kind: type, folder: str, parts: Mapping[str, Any], dtype: torch.dtype) -> dict[str, nn.Module]:
+    """The networks of a base model that are not replaced, each of them whole."""
+    import diffusers
+    import transformers
+
+    index, networks = checked_index(folder), {}
+    for part in sorted(_NETWORKS & signature(kind.__init__).parameters.keys() - parts.keys()):
+        library, name = index.get(part) or (None, None)
+        network = getattr({"diffusers": diffusers, "transformers": transformers}.get(library), name or "", None)
+        if network is None:
+            raise DataError(f"its model_index.json names no {part} for {kind.__name__}")
+        networks[part] = whole(network, folder, subfolder=part, dtype=dtype)[0]
+    return networks
 
 
 def _pipeline_folder(kind: type, name: str, parts: Mapping[str, Any]) -> str:
@@ -122,8 +147,6 @@ def _pipeline_folder(kind: type, name: str, parts: Mapping[str, Any]) -> str:
 
 
 def _without_extras(kind: type) -> dict[str, Any]:
-    from inspect import signature
-
     off = {"safety_checker": None, "requires_safety_checker": False, "add_watermarker": False}
     taken = signature(kind.__init__).parameters
     return {name: value for name, value in off.items() if name in taken}

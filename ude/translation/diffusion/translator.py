@@ -47,7 +47,8 @@ class DiffusionTranslator:
         lora_weights: file of the LoRA.
         lora_scale: weight of the LoRA.
         scheduler: class of diffusers.
-        timestep_spacing: "leading", "trailing" or "linspace"; "" for that of the base model.
+        timestep_spacing: "leading", "trailing" or "linspace"; "" for the base model's if its
+            file states one, else the scheduler's default.
         steps: denoising steps.
         guidance_scale: weight of the prompt; at most 1 switches the negative prompt off.
         image_guidance_scale: weight of the day frame in InstructPix2Pix.

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import nn
+
 from ude.files import DataError, MissingFileError, read_json
+from ude.models.checkpoint import misfit
 
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion", None)  # of the classes in a model_index.json
 _REASON = 160  # characters of a library's message that are repeated
@@ -105,6 +108,30 @@ def refuse_code_in(folder: str | Path) -> None:
         raise DataError("it brings code of its own (pipeline.py), which is never run")
     for path in sorted(Path(folder).glob("*/*config.json")):
         refuse_code(read_json(path))
+
+
+def whole(model_class: type[nn.Module], place: str, **options: Any) -> tuple[nn.Module, list[str]]:
+    """A network all of whose tensors come from safetensors files, and the names of tensors there that it has not.
+
+    Diffusers and transformers themselves fill what is missing with random numbers, or leave it without any.
+
+    Args:
+        model_class: of diffusers or transformers.
+        place: hub id or local folder.
+        options: of `from_pretrained`.
+
+    Raises:
+        DataError: tensors are missing, or the configuration is that of another class.
+    """
+    try:
+        model, info = model_class.from_pretrained(place, use_safetensors=True, output_loading_info=True, **options)
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"its config.json does not fit {model_class.__name__} ({error})") from error
+    missing, unexpected = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    if missing:
+        part = options.get("subfolder") or "it"
+        raise DataError(f"{part} is not a whole {model_class.__name__}: {misfit(missing, unexpected, [])}")
+    return model, unexpected
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from .draws import generator_for
+
 if TYPE_CHECKING:  # takes seconds to import
     from diffusers import AutoencoderTiny
 
@@ -69,7 +71,7 @@ def autoencoder_losses(autoencoder: nn.Module, batch: dict[str, Any]) -> dict[st
         autoencoder: an AutoencoderTiny.
         batch: with ``images`` uint8 (B, 3, H, W) and ``seed``.
     """
-    generator = torch.Generator().manual_seed(batch["seed"])
+    generator = generator_for("autoencoder", batch["seed"])
     images = random_half(batch["images"], generator).float() / 127.5 - 1
     latents = autoencoder.encode(images.contiguous(memory_format=torch.channels_last)).latents.float()
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)

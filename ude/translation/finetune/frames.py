@@ -13,7 +13,8 @@ from ude.data.images import read_rgb, resize_image
 from ude.data.seeds import derived_seed
 from ude.files import DataError, MissingFileError
 
-from ..references import SUFFIXES
+from ..references import is_image_file
+from .draws import generator_for
 
 
 class ConditionFrames:
@@ -112,8 +113,7 @@ class TrainingBatches(IterableDataset[dict[str, Any]]):
             what else is drawn.
         """
         seed = derived_seed("finetune", self.seed, step)
-        generator = torch.Generator().manual_seed(seed)
-        draws = torch.rand(3, self.batch_size, generator=generator)
+        draws = torch.rand(3, self.batch_size, generator=generator_for("frames", seed))
         own = [self._members(step, i) for i in range(self.batch_size)]
         index = [members[int(draw * len(members))] for members, draw in zip(own, draws[0].tolist(), strict=True)]
         others = [_another(*row) for row in zip(own, index, draws[1].tolist(), strict=True)]
@@ -144,7 +144,7 @@ def _another(members: range, index: int, draw: float) -> int:
 def _image_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise MissingFileError(f"there is no folder {folder}; put frames of {folder.name!r} there (.jpg or .png)")
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    paths = [path for path in folder.iterdir() if is_image_file(path)]
     if not paths:
         raise DataError(f"there is no image in {folder}; put frames of {folder.name!r} there (.jpg or .png)")
     return sorted(paths)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .draws import generator_for
+
 Prediction = Callable[[Tensor, Tensor], Tensor]
 """Noised latents (B, C, h, w) and time steps (B,) to what the network takes for the target."""
 
@@ -47,10 +49,10 @@ def denoising_loss(noising: Noising, predict: Prediction, latents: Tensor, *, se
         noising: adds the noise.
         predict: the network.
         latents: clean latents (B, C, h, w).
-        seed: of noise and time steps.
+        seed: of the batch, for noise and time steps.
         shift: above 1, more of the time steps have much noise; see :func:`even_steps`.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = generator_for("noise", seed)
     noise = torch.randn(latents.shape, generator=generator).to(latents)
     steps = even_steps(len(latents), len(noising.kept), generator, shift=shift).to(latents.device)
     noised, target = noising(latents, noise, steps)

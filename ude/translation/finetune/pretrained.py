@@ -16,6 +16,7 @@ from ude.files.errors import writing
 
 from ..conditions import Condition
 from .controls import control_of
+from .draws import generator_for
 from .logged import log_terms
 from .objective import Noising, denoising_loss
 from .prompts import dropped, training_prompts, without_some
@@ -97,10 +98,10 @@ class PretrainedTraining(L.LightningModule):
 
     def loss(self, batch: dict[str, Any]) -> Tensor:
         """The standard objective: the prompt and the depth of each frame are given, its noise is to be found."""
-        generator = torch.Generator().manual_seed(batch["seed"])
         images = batch["images"].float() / 127.5 - 1
-        latents = self._latents(images, generator)
-        text, control = self._text(batch, generator), control_of(self.controls, batch)
+        latents = self._latents(images, generator_for("latents", batch["seed"]))
+        text = self._text(batch, generator_for("prompts", batch["seed"]))
+        control = control_of(self.controls, batch)
 
         def predict(noised: Tensor, steps: Tensor) -> Tensor:
             down, middle = self.control(noised, steps, text, control, return_dict=False)
@@ -137,13 +138,13 @@ class PretrainedTraining(L.LightningModule):
 
     @torch.no_grad()
     def _latents(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Scaled latents (B, C, h, w) of images (B, 3, H, W) in [-1, 1]."""
+        """Scaled latents (B, C, h, w) of images (B, 3, H, W) in [-1, 1], in float32 whatever the precision."""
         encoded = self.autoencoder.encode(images)
         if not hasattr(encoded, "latent_dist"):
-            return encoded.latents * self.autoencoder.config.scaling_factor
-        spread = encoded.latent_dist
-        noise = torch.randn(spread.mean.shape, generator=generator).to(spread.mean)
-        return (spread.mean + spread.std * noise) * self.autoencoder.config.scaling_factor
+            return encoded.latents.float() * self.autoencoder.config.scaling_factor
+        mean, deviation = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
+        noise = torch.randn(mean.shape, generator=generator).to(mean)
+        return (mean + deviation * noise) * self.autoencoder.config.scaling_factor
 
     @torch.no_grad()
     def _text(self, batch: dict[str, Any], generator: torch.Generator) -> Tensor:

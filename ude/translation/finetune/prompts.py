@@ -14,7 +14,7 @@ def training_prompts(
     generator: torch.Generator,
     captions: Sequence[str | None] | None = None,
 ) -> list[str]:
-    """A prompt per frame: a phrase of its condition by chance, and its caption where there is one.
+    """A prompt per frame: the first phrase of its condition and its caption, or without one a phrase by chance.
 
     Args:
         conditions: condition of each frame.

@@ -16,6 +16,7 @@ from ..conditions import Condition
 from .autoencoder import autoencoder_losses, small_autoencoder
 from .averages import average_into
 from .controls import control_of
+from .draws import generator_for
 from .layout import save_small, small_scheduler
 from .logged import log_terms
 from .objective import Noising, denoising_loss
@@ -95,11 +96,10 @@ class SmallTraining(L.LightningModule):
 
     def _denoising(self, batch: dict[str, Any]) -> Tensor:
         """Loss of the diffusion model on the latents of the averaged autoencoder, which is finished."""
-        generator = torch.Generator().manual_seed(batch["seed"])
         images = _channels_last(batch["images"].float() / 127.5 - 1)
         with torch.no_grad():
             latents = self.averaged_autoencoder.encode(images).latents.float()
-        text, references = self._prompts(batch, generator)
+        text, references = self._prompts(batch, generator_for("prompts", batch["seed"]))
         control = _channels_last(control_of(self.controls, batch))
 
         def predict(noised: Tensor, steps: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class SmallTraining(L.LightningModule):
             {"params": list(self.autoencoder.parameters()), "lr": solver.autoencoder_rate},
             {"params": list(self.diffusion.parameters()), "lr": solver.rate},
         ]
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.01)  # a fused one could not be clipped
         first = solver.autoencoder_steps
         rates = [
             lambda step: cosine_rate(step, max(1, first), warmup=solver.warmup, flat=0),

@@ -21,7 +21,7 @@ def article(output: Path, rows: Sequence[Row]) -> str:
     captions = dict.fromkeys(str(row["caption"]) for row in rows if row.get("caption"))
     caption = "".join(f'<p class="caption">{escape(text)}</p>' for text in captions)
     ratio = _ratio(first)
-    given = (("day frame", f"sources/{frame_id}.jpg"), ("control depth", f"control/{frame_id}.png"))
+    given = (("day frame", f"thumbnails/sources/{frame_id}.jpg"), ("control depth", f"control/{frame_id}.png"))
     pictures = [
         _figure(output, path, ratio, f"{name} of {frame_id}", f'<div class="name"><b>{name}</b></div>')
         for name, path in given
@@ -51,7 +51,7 @@ def _result(output: Path, row: Row) -> str:
 
 def _reference(output: Path, row: Row) -> str:
     """The image prompt, small."""
-    path = f"references/{row.get('reference')}"
+    path = f"thumbnails/references/{row.get('reference')}"
     if not row.get("reference") or not _there(output, path):
         return ""
     link = quote(path)

@@ -48,7 +48,7 @@ def write_gallery(
     """Writes `output/index.html` and returns its path; the same rows and files give the same bytes.
 
     Pictures are linked, not copied: `<condition>/<frame_id>.jpg` or `rejected/<condition>/<frame_id>.jpg`,
-    `control/<frame_id>.png`, and the thumbnails `sources/<frame_id>.jpg` and `references/<reference>`. An empty field
+    `control/<frame_id>.png`, `thumbnails/sources/<frame_id>.jpg`, `thumbnails/references/<reference>`. An empty field
     stands for what is not there.
 
     Args:

@@ -58,15 +58,18 @@ class Candidates:
     def find(self, position: int) -> Found:
         """What the frame at a position still needs."""
         frame_id, digest = self.work.frames.ids[position], self.work.frames.known_sha256(position)
-        frame = None
+        decoded = None
         if digest is None:
-            frame = self.work.frames.read(position)
-            digest = frame.source_sha256
+            decoded = self.work.frames.decode(position)
+            digest = decoded.source_sha256
         open_ones = [c for c in self.conditions if (frame_id, c.name) not in self.settled]
         rows = {c.name: self.work.manifest.finished(frame_id, c.name, source_sha256=digest) for c in open_ones}
         missing = [condition for condition in open_ones if rows[condition.name] is None]
         finished = [row for row in rows.values() if row is not None]
-        candidates = self.first(frame or self.work.frames.read(position), missing) if missing else []
+        candidates = []
+        if missing:
+            decoded = decoded or self.work.frames.decode(position)
+            candidates = self.first(decoded.resized(self.work.frames.size), missing)
         return Found(candidates, len(finished), sum(row.get("verdict") == REJECTED for row in finished))
 
     def first(self, frame: Frame, conditions: Sequence[Condition]) -> list[Candidate]:

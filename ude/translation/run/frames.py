@@ -31,6 +31,25 @@ class Frame:
     source_sha256: str
 
 
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A day frame as it was read.
+
+    Attributes:
+        frame_id: name of the frame.
+        image: uint8 (H, W, 3).
+        source_sha256: hash of these pixels.
+    """
+
+    frame_id: str
+    image: np.ndarray
+    source_sha256: str
+
+    def resized(self, size: tuple[int, int]) -> Frame:
+        """The frame at another size (height, width) [px]."""
+        return Frame(self.frame_id, resize_image(self.image, size), self.source_sha256)
+
+
 class DayFrames:
     """Frames of a source at one size; may be read from several threads. It remembers the hashes of what it read.
 
@@ -53,19 +72,23 @@ class DayFrames:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def read(self, position: int) -> Frame:
-        """The frame at a position.
+    def decode(self, position: int) -> DecodedFrame:
+        """The frame at a position as it was read: what is only asked for its hash need not be resized.
 
         Raises:
             DataError: it is missing or damaged.
         """
         image = self.source.image(position, min_size=self.size)
         digest = self._hashes[position] = sha256(image.tobytes()).hexdigest()
-        return Frame(self.ids[position], resize_image(image, self.size), digest)
+        return DecodedFrame(self.ids[position], image, digest)
 
-    def source_sha256(self, position: int) -> str:
-        """Hash of the decoded pixels of a frame, read only where that was not done yet."""
-        return self._hashes.get(position) or self.read(position).source_sha256
+    def read(self, position: int) -> Frame:
+        """The frame at a position.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        return self.decode(position).resized(self.size)
 
     def known_sha256(self, position: int) -> str | None:
         """Hash of a frame that was read before."""

@@ -14,7 +14,6 @@ from .frames import Frame, unit_images
 from .judging import Thresholds, calibrated_threshold, calibration_positions
 from .making import Made, Maker
 from .manifest import ACCEPTED, REJECTED
-from .memory import ConstantBatch
 from .overlap import Follower, Writer
 from .shards import turn
 from .stages import Work, batches
@@ -40,7 +39,6 @@ class ImageStage:
         self.work, self.candidates, self.maker = work, candidates, maker
         self.counts: Counter[str] = Counter()
         self._pools: dict[str, list[Candidate]] = {condition.name: [] for condition in candidates.conditions}
-        self._batch = ConstantBatch(work.batch_size)
 
     def run(self) -> None:
         """Writes every image that is missing, and a row for each.
@@ -72,8 +70,13 @@ class ImageStage:
         for pool in self._pools.values():
             while len(pool) >= least:
                 rows, pool[:] = pool[: self.work.batch_size], pool[self.work.batch_size :]
-                self._judge(rows, self._batch(self.maker.generate, rows))
-                self._stop_if_asked()
+                self._judge(rows, self._generated(rows))
+
+    def _generated(self, rows: Sequence[Candidate]) -> list[Tensor]:
+        """Translations (3, H, W) of a batch, unless a signal came, perhaps while the translator was loaded."""
+        self.maker.load()
+        self._stop_if_asked()
+        return self.maker.generate(rows)
 
     def _settle(self, made: Sequence[Made]) -> None:
         """Keep images, try again, or put them into quarantine."""
@@ -105,7 +108,7 @@ class ImageStage:
                 "reason": image.verdict.reason,
                 "attempt": job.attempt,
                 "seed": job.seed,
-                "prompt": job.prompt,
+                "prompt": job.prompt or None,
                 "caption": candidate.caption,
                 "reference": job.reference,
                 "reference_sha256": references.sha256(job.reference) if references and job.reference else None,
@@ -120,7 +123,7 @@ class ImageStage:
         """Find the thresholds that are not known yet, each in one of the processes at work."""
         options, thresholds = self.maker.quality, Thresholds(self.work.manifest.output)
         if options.calibrated and thresholds.missing(self.candidates.conditions):
-            with turn(self.work.manifest.output, "calibration"):
+            with turn(self.work.manifest.output, "calibration", self._stop_if_asked):
                 positions = calibration_positions(self.work.frames.ids)
                 frames = [self.work.frames.read(position) for position in positions]
                 for condition in thresholds.missing(self.candidates.conditions):
@@ -138,8 +141,7 @@ class ImageStage:
         """First attempts at the frames, and their images (3, H, W)."""
         rows, images = [self.candidates.first(frame, [condition])[0] for frame in frames], []
         for some in batches(rows, self.work.batch_size):
-            images += [image.float().cpu() for image in self._batch(self.maker.generate, some)]
-            self._stop_if_asked()
+            images += [image.float().cpu() for image in self._generated(some)]
         return rows, images
 
     def _settle_own(self, positions: Sequence[int], rows: Sequence[Candidate], images: Sequence[Tensor]) -> None:

@@ -18,7 +18,7 @@ class Job:
         condition: what to translate it to.
         attempt: 0, or how many images of this frame and condition were rejected before.
         seed: of every random draw.
-        prompt: text for the translator.
+        prompt: text for the translator; "" for one that takes none.
         reference: drawn reference image, relative to the references' folder; None for none.
     """
 
@@ -38,11 +38,13 @@ class Draw:
         seed: of the run.
         references: where to draw references from.
         referenced: names of the conditions that get one.
+        prompts: whether the translator takes prompts.
     """
 
     seed: int
     references: References | None = None
     referenced: Collection[str] = ()
+    prompts: bool = True
 
     def job(self, frame_id: str, condition: Condition, *, caption: str | None = None, attempt: int = 0) -> Job:
         """The job of a frame and condition.
@@ -58,4 +60,5 @@ class Draw:
         if self.references is not None and condition.name in self.referenced:
             reference = self.references.draw(condition.name, seed_of("reference", seed))
         words = without_day_words(caption) if caption else ""
-        return Job(frame_id, condition, attempt, seed, condition.prompt(seed, words or None), reference)
+        prompt = condition.prompt(seed, words or None) if self.prompts else ""
+        return Job(frame_id, condition, attempt, seed, prompt, reference)

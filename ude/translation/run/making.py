@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from ..translator import Translator
 from .candidates import Candidate
 from .frames import unit_images
 from .judging import UNCALIBRATED, Gate, QualityOptions, gate_of
+from .memory import ConstantBatch, loaded
 from .stages import Depth
 
 
@@ -29,12 +30,13 @@ class Made(NamedTuple):
 
 @dataclass
 class Maker:
-    """Makes and judges images; every network is loaded when it is first needed.
+    """Makes and judges images, a constant number at a time; every network is loaded when it is first needed.
 
     Attributes:
         translator: loads the translator.
         depth: loads the depth network; None for a translator that takes no control depth.
         quality: what is asked of an image.
+        batch_size: images at a time.
         references: real images of the conditions, where there are any.
         image_prompts: whether the translator takes the references.
         matched: names of the conditions whose images get the brightness of their references.
@@ -45,6 +47,7 @@ class Maker:
     translator: Callable[[], Translator]
     depth: Callable[[], Depth] | None
     quality: QualityOptions
+    batch_size: int
     references: References | None = None
     image_prompts: bool = False
     matched: Collection[str] = ()
@@ -53,10 +56,38 @@ class Maker:
 
     def __post_init__(self) -> None:
         self._gates: dict[str, Gate] = {}
+        self._generating = ConstantBatch(self.batch_size)
+        self._judging = ConstantBatch(self.batch_size, filled=False)
+
+    def load(self) -> None:
+        """Load the translator, if that was not done yet.
+
+        Raises:
+            OutOfMemoryError: it does not fit.
+        """
+        _ = self._network
+
+    def generate(self, rows: Sequence[Candidate]) -> list[Tensor]:
+        """Translations (3, H, W) of candidates of one condition.
+
+        Raises:
+            OutOfMemoryError: not even one of them fits.
+        """
+        self.load()
+        return self._generating(self._translated, rows)
 
     @torch.inference_mode()
-    def generate(self, rows: Sequence[Candidate]) -> Tensor:
-        """Translations (B, 3, H, W) of candidates of one condition."""
+    def judge(self, rows: Sequence[Candidate], translated: Sequence[Tensor]) -> list[Made]:
+        """Pixels and verdicts of the translations (3, H, W) of candidates of one condition.
+
+        Raises:
+            OutOfMemoryError: not even one of them fits.
+        """
+        gate = self._gate(rows[0].job.condition)
+        return self._judging(partial(self._judged, gate), list(zip(rows, translated, strict=True)))
+
+    @torch.inference_mode()
+    def _translated(self, rows: Sequence[Candidate]) -> Tensor:
         condition = rows[0].job.condition
         references = self._stacked([row.reference for row in rows])
         translated = self._network(
@@ -71,12 +102,10 @@ class Maker:
             return match_brightness(translated, references)
         return translated
 
-    @torch.inference_mode()
-    def judge(self, rows: Sequence[Candidate], translated: Sequence[Tensor]) -> list[Made]:
-        """Pixels and verdicts of the translations (3, H, W) of candidates of one condition."""
+    def _judged(self, gate: Gate, images_of_rows: Sequence[tuple[Candidate, Tensor]]) -> list[Made]:
+        rows, translated = zip(*images_of_rows, strict=True)
         images = torch.stack(list(translated)).to(self.device).float()
         sources = unit_images([row.frame for row in rows], self.device)
-        gate = self._gate(rows[0].job.condition)
         verdicts = gate(sources, images, self._stacked([row.inverse_depth for row in rows]))
         finite = torch.nan_to_num(images, posinf=1.0).clamp(0, 1)
         pixels = (finite * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
@@ -84,20 +113,26 @@ class Maker:
 
     @cached_property
     def _network(self) -> Translator:
-        return self.translator()
+        return loaded(self.translator, "the translation")
+
+    @cached_property
+    def _depth_network(self) -> Depth:
+        return self.depth()
 
     def _gate(self, condition: Condition) -> Gate:
         name = condition.name
         if name not in self._gates:
             calibrated = self.thresholds.get(name, UNCALIBRATED)
-            self._gates[name] = gate_of(
+            find_gate = partial(
+                gate_of,
                 condition,
                 self.quality,
                 least_structure=calibrated if self.quality.structure is None else self.quality.structure,
                 references=self.references,
-                depth=self.depth,
+                depth=None if self.depth is None else lambda: self._depth_network,
                 device=self.device,
             )
+            self._gates[name] = loaded(find_gate, "the quality gate")
         return self._gates[name]
 
     def _stacked(self, tensors: Sequence[Tensor | None]) -> Tensor | None:

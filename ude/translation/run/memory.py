@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 import torch
 
-Row = TypeVar("Row")
+Row, Network = TypeVar("Row"), TypeVar("Network")
 
 _LOG = logging.getLogger(__name__)
 
 
 class OutOfMemoryError(RuntimeError):
-    """A single image does not fit into the memory of the device."""
+    """The networks, or the networks and a single image, do not fit into the memory of the device."""
 
     exit_code = 7
 
@@ -25,10 +25,11 @@ class ConstantBatch:
 
     Args:
         size: rows per call.
+        filled: False passes the last rows without copies, to a function that treats rows one by one anyway.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, *, filled: bool = True) -> None:
+        self.size, self.filled = size, filled
 
     def __call__(self, function: Callable[[list[Row]], Sequence[Any]], rows: Sequence[Row]) -> list[Any]:
         """What the function makes of each row.
@@ -39,11 +40,12 @@ class ConstantBatch:
         results: list[Any] = []
         while len(results) < len(rows):
             part = list(rows[len(results) : len(results) + self.size])
+            copies = part[-1:] * (self.size - len(part)) if self.filled else []
             found = None
             try:
-                found = function([*part, *part[-1:] * (self.size - len(part))])
+                found = function([*part, *copies])
             except torch.OutOfMemoryError as error:
-                reason = str(error).partition(".")[0]
+                reason = _reason(error)
             if found is None:  # outside of the handler, which keeps the function's tensors alive
                 self._halve(reason)
             else:
@@ -61,7 +63,31 @@ class ConstantBatch:
         release_memory()
 
 
+def loaded(load: Callable[[], Network], purpose: str) -> Network:
+    """What a function loads; never within a `ConstantBatch`, which would try again with fewer rows.
+
+    Args:
+        load: loads networks.
+        purpose: what for, for the error.
+
+    Raises:
+        OutOfMemoryError: they do not fit.
+    """
+    try:
+        return load()
+    except torch.OutOfMemoryError as error:
+        reason = _reason(error)
+    raise OutOfMemoryError(
+        f"out of memory while loading what is needed for {purpose} ({reason}); free the device's memory, or choose "
+        "half precision or smaller networks"
+    )
+
+
 def release_memory() -> None:
     """Give memory that is no longer used back to the device."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _reason(error: torch.OutOfMemoryError) -> str:
+    return str(error).partition(".")[0]

@@ -1,6 +1,6 @@
 """Rows of a JSON Lines file that several processes write, one file each, until the last of them joins the files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,7 +27,7 @@ class SharedRows:
         self._part = output / f"{name}.{part}.jsonl"
         self._parts = f"{name}.*-of-*.jsonl"
         self._writing = Lock()
-        self.rows = self._read()
+        self.rows = self._read(self._found())
 
     def get(self, *key: str) -> Row | None:
         """The row of a frame, or of a frame and its other columns."""
@@ -45,17 +45,18 @@ class SharedRows:
         Args:
             order: place of each frame id; frames that are not in it come last.
         """
-        self.rows = self._read()
+        parts = self._found()
+        self.rows = self._read(parts)
         ordered = sorted(self.rows.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0]))
         rows = [row for _, row in ordered]
         if rows and (not self.path.is_file() or read_jsonl(self.path) != rows):
             write_jsonl(self.path, rows)
-        for part in self._found():
+        for part in parts:
             part.unlink()
         return rows
 
-    def _read(self) -> dict[tuple[str, ...], Row]:
-        files = [path for path in (self.path, *self._found()) if path.is_file()]
+    def _read(self, parts: Sequence[Path]) -> dict[tuple[str, ...], Row]:
+        files = [path for path in (self.path, *parts) if path.is_file()]
         return {self._key(row): row for path in files for row in read_jsonl(path)}
 
     def _found(self) -> list[Path]:

@@ -2,16 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ude.files import DataError, lock_folder
+from ude.files import DataError, FolderInUseError, lock_folder
 
 _FOLDER, _ARRIVAL = ".shards", "arrival"
 _POLL_S = 0.1
-_WAIT_S = 3600.0  # calibration and joining take minutes at most
+_WAIT_S = 3600.0  # for a process of which nobody knows whether it lives
 _REFUSALS = 3  # refusals in a row that may come from a lock that was just given back
 
 
@@ -47,7 +47,7 @@ class Shard:
 
 
 class ShardClaim:
-    """A folder's shard, kept to this process while the block runs.
+    """A folder's shard, kept to this process from its arrival until it finishes, or to the end of the block.
 
     Several shards of one division may run at once, on one machine or on many that share the folder; the same shard
     twice, or two divisions at once, may not.
@@ -55,29 +55,31 @@ class ShardClaim:
     Args:
         output: folder of the translated frames.
         shard: which part of the frames this process works on.
-
-    Attributes:
-        alone: no other process worked on the folder when this one came.
-
-    Raises:
-        DataError: another process has the shard, or works in another division.
     """
 
     def __init__(self, output: Path, shard: Shard) -> None:
-        self.output, self.shard, self.alone = output, shard, False
+        self.output, self.shard = output, shard
         self._folder = output / _FOLDER
         self._held = ExitStack()
 
     def __enter__(self) -> "ShardClaim":
-        with turn(self.output, _ARRIVAL):
-            others = {name: error for name, error in self._busy().items() if name != str(self.shard)}
-            self._refuse_other_divisions(others)
-            self._held.enter_context(lock_folder(self._folder / str(self.shard)))
-            self.alone = not others
         return self
 
     def __exit__(self, *_: object) -> None:
         self._release()
+
+    @contextmanager
+    def arriving(self) -> Iterator[bool]:
+        """Takes the shard; yields whether no other shard is at work, while none can come or finish.
+
+        Raises:
+            DataError: another process has the shard, or works in another division.
+        """
+        with turn(self.output, _ARRIVAL):
+            others = {name: error for name, error in self._busy().items() if name != str(self.shard)}
+            self._refuse_other_divisions(others)
+            self._held.enter_context(lock_folder(self._folder / str(self.shard)))
+            yield not others
 
     @contextmanager
     def finishing(self) -> Iterator[bool]:
@@ -117,15 +119,16 @@ class ShardClaim:
 
 
 @contextmanager
-def turn(output: Path, purpose: str) -> Iterator[None]:
+def turn(output: Path, purpose: str, stop_if_asked: Callable[[], None] = lambda: None) -> Iterator[None]:
     """One process of all that work on a folder at a time; the others wait.
 
     Args:
         output: folder of the translated frames.
         purpose: what for; a word.
+        stop_if_asked: called again and again while this process waits; ends that by an exception.
 
     Raises:
-        DataError: the folder cannot be written to, or another process keeps it for an hour.
+        DataError: the folder cannot be written to, or a process that may be dead keeps it for an hour.
     """
     place, deadline, refusals = output / _FOLDER / purpose, time.monotonic() + _WAIT_S, 0
     held = ExitStack()
@@ -133,10 +136,13 @@ def turn(output: Path, purpose: str) -> Iterator[None]:
         try:
             held.enter_context(lock_folder(place))
             break
-        except DataError:
+        except DataError as error:
+            if isinstance(error, FolderInUseError) and error.lives:
+                deadline = time.monotonic() + _WAIT_S
             refusals = 0 if (place / ".lock").is_dir() else refusals + 1  # without a lock, waiting does not help
             if refusals > _REFUSALS or time.monotonic() > deadline:
                 raise
+        stop_if_asked()
         time.sleep(_POLL_S)
     try:
         yield

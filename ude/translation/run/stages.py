@@ -14,7 +14,7 @@ from ude.files import sha256, stop_after_batch
 
 from .frames import DayFrames, Frame, unit_images, write_control
 from .manifest import Manifest
-from .memory import ConstantBatch, release_memory
+from .memory import ConstantBatch, loaded, release_memory
 from .overlap import Writer, ahead
 
 Depth = Callable[[Tensor], Tensor]
@@ -127,8 +127,8 @@ def _run(
         frame_id, digest = work.frames.ids[position], work.frames.known_sha256(position)
         if digest is not None and done(frame_id, digest):
             return None
-        frame = work.frames.read(position)
-        return None if done(frame_id, frame.source_sha256) else frame
+        decoded = work.frames.decode(position)
+        return None if done(frame_id, decoded.source_sha256) else decoded.resized(work.frames.size)
 
     network, batch = None, ConstantBatch(work.batch_size)
 
@@ -138,10 +138,11 @@ def _run(
 
     with stop_after_batch() as stop_if_asked, Writer(work.waiting) as write, torch.inference_mode():
         for rows in batches(work.ahead(unfinished, name, stop_if_asked), work.batch_size):
-            network = network or load()
+            if network is None:
+                network = loaded(load, name)
+            stop_if_asked()
             for row, made in zip(rows, batch(compute, rows), strict=True):
                 write(keep, row, made)
-            stop_if_asked()
     network = None
     release_memory()
 

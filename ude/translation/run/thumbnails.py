@@ -13,11 +13,11 @@ from .frames import DayFrames
 from .rows import Row
 
 WIDTH = 256  # of a thumbnail [px]
-_FRAMES, _REFERENCES = "sources", "references"
+_FOLDER = "thumbnails"  # nothing else is in it: what no gallery shows is removed
 
 
 def write_thumbnails(output: Path, rows: Sequence[Row], frames: DayFrames, references: References | None) -> None:
-    """Writes `output/sources/<frame_id>.jpg` and `output/references/<name>` for some rows of the manifest.
+    """Writes `sources/<frame_id>.jpg` and `references/<name>` in `output/thumbnails` for some rows of the manifest.
 
     Those of other rows, which an earlier gallery showed, are removed.
 
@@ -28,7 +28,7 @@ def write_thumbnails(output: Path, rows: Sequence[Row], frames: DayFrames, refer
         references: where references come from; None for none.
     """
     shown = {_source_path(output, row["frame_id"]): row["frame_id"] for row in rows}
-    drawn = {safe_path(output, f"{_REFERENCES}/{name}", to_write=True): name for name in _names(rows)}
+    drawn = {safe_path(output, f"{_FOLDER}/references/{name}", to_write=True): name for name in _names(rows)}
     _remove_others(output, {*shown, *drawn})
     for path, frame_id in shown.items():
         if frame_id in frames.order and not path.is_file():
@@ -44,7 +44,7 @@ def remove_thumbnail(output: Path, frame_id: str) -> None:
 
 
 def _source_path(output: Path, frame_id: str) -> Path:
-    return safe_path(output, f"{_FRAMES}/{frame_id}.jpg", to_write=True)
+    return safe_path(output, f"{_FOLDER}/sources/{frame_id}.jpg", to_write=True)
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
@@ -52,10 +52,9 @@ def _names(rows: Sequence[Row]) -> list[str]:
 
 
 def _remove_others(output: Path, wanted: Collection[Path]) -> None:
-    for folder in (_FRAMES, _REFERENCES):
-        for path in (output / folder).rglob("*.*"):
-            if path not in wanted:
-                path.unlink()
+    for path in (output / _FOLDER).rglob("*.*"):
+        if path not in wanted:
+            path.unlink()
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:

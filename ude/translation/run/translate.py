@@ -16,7 +16,7 @@ from .images import ImageStage
 from .jobs import Draw
 from .judging import QualityOptions, Thresholds, calibration_positions
 from .making import Maker
-from .manifest import Manifest
+from .manifest import REJECTED, Manifest
 from .memory import release_memory
 from .shards import Shard, ShardClaim
 from .stages import Caption, Depth, Work, write_captions, write_controls
@@ -49,7 +49,8 @@ class Options:
         seed: every image's own seed is derived from this one, its frame, its condition and the attempt.
         batch_size: frames per call of a network; the last batch is filled up with copies.
         quality: what is asked of an image.
-        image_prompts: whether the translator takes references.
+        prompts: whether the translator takes prompts.
+        image_prompts: whether it takes references.
         matched: names of the conditions whose images get the brightness of their references.
         device: where networks run.
         progress: show progress bars.
@@ -59,6 +60,7 @@ class Options:
     seed: int
     batch_size: int
     quality: QualityOptions = field(default_factory=QualityOptions)
+    prompts: bool = True
     image_prompts: bool = False
     matched: tuple[str, ...] = ()
     device: str = "cpu"
@@ -74,7 +76,8 @@ class Summary:
         finished: found finished.
         quarantine: rejected at every attempt, by this run or an earlier one.
         total: all of the shard.
-        gallery: the page that shows them; None while other shards are at work.
+        gallery: the page that shows all images; None while other shards are at work.
+        rejected: share of all images that is in quarantine; None while other shards are at work.
     """
 
     translated: int
@@ -82,6 +85,7 @@ class Summary:
     quarantine: int
     total: int
     gallery: Path | None
+    rejected: float | None
 
 
 def translate_frames(
@@ -121,9 +125,10 @@ def translate_frames(
     shard, output = shard or Shard(), Path(output)
     frames, positions = DayFrames(source, options.size), shard.positions(len(source))
     with ShardClaim(output, shard) as claim:
-        manifest = Manifest(output, config_hash=config_hash, conditions=condition_hashes, shard=shard)
-        if claim.alone:
-            manifest.join(frames.order)  # what a killed run left, perhaps in other shards
+        with claim.arriving() as alone:
+            manifest = Manifest(output, config_hash=config_hash, conditions=condition_hashes, shard=shard)
+            if alone:
+                manifest.join(frames.order)  # what a killed run left, perhaps in other shards
         needed = _with_calibration(positions, manifest, conditions, frames.ids, options.quality)
         work = Work(frames, needed, manifest, options.batch_size, options.device, options.progress)
         if networks.captioner is not None:
@@ -131,18 +136,17 @@ def translate_frames(
         if networks.depth is not None:
             write_controls(work, networks.depth)
         counts = _translate(replace(work, positions=positions), networks, options, conditions, references)
-        gallery = None
+        gallery = rejected = None
         with claim.finishing() as last:
             if last:
-                rows = manifest.join(frames.order)
-                write_thumbnails(output, shown_rows(rows), frames, references)
-                gallery = write_gallery(output, rows, title=TITLE)
+                gallery, rejected = _finish(manifest, frames, references)
     return Summary(
         translated=counts["translated"],
         finished=counts["finished"],
         quarantine=counts["quarantine"],
         total=len(positions) * len(conditions),
         gallery=gallery,
+        rejected=rejected,
     )
 
 
@@ -155,11 +159,12 @@ def _translate(
 ) -> dict[str, int]:
     """The last stage; returns the counts of its images."""
     referenced = [c.name for c in conditions if options.image_prompts or c.name in options.matched]
-    draw = Draw(options.seed, references, frozenset(referenced))
+    draw = Draw(options.seed, references, frozenset(referenced), options.prompts)
     maker = Maker(
         networks.translator,
         networks.depth,
         options.quality,
+        work.batch_size,
         references=references,
         image_prompts=options.image_prompts,
         matched=options.matched,
@@ -170,6 +175,14 @@ def _translate(
     del maker, stage.maker
     release_memory()
     return stage.counts
+
+
+def _finish(manifest: Manifest, frames: DayFrames, references: References | None) -> tuple[Path, float]:
+    """Joins what all shards wrote; returns the gallery's page and the share of images in quarantine."""
+    rows = manifest.join(frames.order)
+    write_thumbnails(manifest.output, shown_rows(rows), frames, references)
+    rejected = sum(row.get("verdict") == REJECTED for row in rows)
+    return write_gallery(manifest.output, rows, title=TITLE), rejected / max(1, len(rows))
 
 
 def _with_calibration(
