@@ -286,6 +286,15 @@ def test_a_cache_that_keeps_nothing_is_not_measured(monkeypatch, capsys):
     assert "runs of the cached teachers after the first is 2 (at most 0)" in capsys.readouterr().err
 
 
+def test_translate_runs_with_images_that_equal_those_of_the_plain_loop(tmp_path):
+    out = tmp_path / "out.json"
+    assert benchmark.main(["translate", "--quick", "--json", str(out)]) == 0
+    (found,) = json.loads(out.read_text())["results"]
+    assert [variant["name"] for variant in found["variants"]] == ["plain loop", "ude, batch 1", "ude, batch 2"]
+    assert found["clock"] == "wall"
+    assert 0 <= found["equality"][0]["value"] <= found["equality"][0]["bound"] == 1 / 255
+
+
 def test_distill_and_infer_run(tmp_path):
     out = tmp_path / "out.json"
     assert benchmark.main(["distill", "infer", "--quick", "--backbone", "resnet_small", "--json", str(out)]) == 0

@@ -10,10 +10,11 @@ import pytest
 import translate
 from tiny_run import forked
 
+from ude.build.identity import identity as run_identity
 from ude.build.translation import condition_hashes, translation_identity
 from ude.build.translators import conditions, references, takes_depth
 from ude.config import ConfigError, load_config
-from ude.files import MissingFileError, read_jsonl, write_image
+from ude.files import MissingFileError, read_jsonl, write_image, write_json
 from ude.models import DepthNet, save_model
 from ude.translation.simulated import SimulatedTranslator
 
@@ -143,6 +144,16 @@ def test_the_hash_tells_the_type_that_auto_means_and_leaves_the_working_director
     monkeypatch.chdir(tmp_path)
     (tmp_path / "version.json").write_text("{}")  # of something else
     assert identity(*base, name="translate_sd15") == before
+
+
+def test_a_student_depends_on_the_words_of_its_own_conditions(tmp_path):
+    def made_from(**hashes):
+        write_json(tmp_path / "translation.json", {"config_hash": "x", "conditions": hashes})
+        return run_identity(config(name="demo_student"), ("SEED",), [tmp_path / "translation.json"])["config_hash"]
+
+    before = made_from(night="a", rain="b")
+    assert made_from(night="a", rain="b", fog="c") == before
+    assert made_from(night="a", rain="c") != before
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "0/0"])

@@ -10,6 +10,7 @@ from translation_runs import NIGHT, RAIN, Frames, Recorder, counts, grey, images
 from ude.files import DataError, read_image
 from ude.translation import seed_of
 from ude.translation.quality import Verdict
+from ude.translation.quality.statistics import NO_PAIRS
 from ude.translation.run import judging
 from ude.translation.run.judging import QualityOptions, calibrated_threshold, calibration_positions, objection
 
@@ -180,10 +181,10 @@ def test_calibration_frames_are_spread_and_the_same_in_any_order():
 
 def test_too_few_images_calibrate_nothing():
     images = list(torch.rand(12, 3, 32, 48, generator=torch.Generator().manual_seed(0)))
-    assert calibrated_threshold(images[:3], images[:3]) == judging.UNCALIBRATED
+    assert calibrated_threshold(images[:3], images[:3]) == NO_PAIRS
     empty = [*images[:11], torch.zeros(3, 32, 48)]
-    assert calibrated_threshold(images, empty) == judging.UNCALIBRATED
-    assert calibrated_threshold(images, images) != judging.UNCALIBRATED
+    assert calibrated_threshold(images, empty) == NO_PAIRS
+    assert calibrated_threshold(images, images) != NO_PAIRS
 
 
 def test_frames_of_one_place_do_not_ask_for_more_than_translations_have(monkeypatch):

@@ -23,7 +23,8 @@ within a run mean anything: other machines, and this one tomorrow, take other ti
 def build_parser() -> ArgumentParser:
     """Options of this tool."""
     options = bare_parser(
-        "Measure losses, training steps and networks against the plain way, and against the peers.", EXAMPLE
+        "Measure losses, training steps, networks and translation against the plain way and the peers.",
+        EXAMPLE,
     )
     options.add_argument("cases", nargs="+", metavar="CASE", help=f"{', '.join(CASES)} or all")
     options.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the images [px]")

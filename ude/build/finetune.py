@@ -20,7 +20,7 @@ from ude.translation.finetune.frames import ConditionFrames, frame_paths
 from ude.translation.finetune.pretrained import CONTROL, LORA
 
 from .finetune_data import FinetuneData
-from .identity import identity, naming
+from .identity import identity, naming, upstream_runs
 from .training import run_folder
 from .translators import captioner, control_depth
 
@@ -105,11 +105,7 @@ def _identity(cfg: CfgNode, table: Mapping[str, Condition], paths: Mapping[str, 
     """What the weights are made from: keys, words of the conditions, names of the frames, runs that are built on."""
     scratch = cfg.FINETUNE.KIND == "scratch"
     keys = tuple(f"FINETUNE.{key}" for key in _SCRATCH) if scratch else _PRETRAINED
-    upstream = [Path(cfg.TRANSLATOR.DEPTH_MODEL)]
-    if not scratch:  # the folders in a run of this tool
-        named = [Path(value) for key in _WEIGHTS if (value := cfg.TRANSLATOR[key])]
-        upstream += [place for path in named for place in (path, path.parent)]
-    made_from = identity(cfg, _SHARED + keys, [run / "version.json" for run in dict.fromkeys(upstream)])
+    made_from = identity(cfg, _SHARED + keys, upstream_runs(cfg, () if scratch else _WEIGHTS))
     words = {name: [condition.phrases, condition.negative] for name, condition in table.items()}
     names = {name: [path.name for path in found] for name, found in paths.items()}
     text = json.dumps([made_from["config_hash"], words, names])

@@ -1,7 +1,7 @@
 """What a result was made from."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,18 @@ def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> d
         "config_hash": hashlib.sha256("-".join(hashes).encode()).hexdigest()[:32],
         "versions": provenance(),
     }
+
+
+def upstream_runs(cfg: CfgNode, parts: Sequence[str]) -> list[Path]:
+    """The `version.json` of the runs that TRANSLATOR.DEPTH_MODEL and other TRANSLATOR keys name; not of hub ids.
+
+    Args:
+        cfg: the config.
+        parts: keys that name a folder of weights, perhaps in a run of tools/train_translator.py.
+    """
+    folders = {key: Path(cfg.TRANSLATOR[key]) for key in ("DEPTH_MODEL", *parts) if cfg.TRANSLATOR[key]}
+    runs = [path for key, folder in folders.items() for path in (folder, *([folder.parent] if key in parts else []))]
+    return [run / "version.json" for run in dict.fromkeys(runs) if run.is_dir() and run != Path()]
 
 
 @contextmanager

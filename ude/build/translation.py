@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
@@ -14,7 +13,7 @@ from ude.translation.references import References
 from ude.translation.run import Networks, Options, QualityOptions, Shard, Summary, translate_frames
 
 from .frames import training_source
-from .identity import identity
+from .identity import identity, upstream_runs
 from .training import run_folder
 from .translators import (
     captioner,
@@ -100,15 +99,14 @@ def translation_identity(cfg: CfgNode) -> dict[str, Any]:
         cfg: the config.
     """
     diffusion = cfg.TRANSLATOR.KIND == "diffusion"
-    keys, runs = _SIMULATED, _runs(cfg, ("DEPTH_MODEL",))
+    keys, parts = _SIMULATED, ()
     if diffusion:
-        keys = _SIMULATED + _DIFFUSION
-        runs += [place for path in _runs(cfg, _WEIGHTS) for place in (path, path.parent)]  # parts of a run of training
+        keys, parts = _SIMULATED + _DIFFUSION, _WEIGHTS
         cfg = cfg.clone()
         cfg.defrost()
         cfg.TRANSLATOR.DTYPE = own_dtype(cfg)
     sections = ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
-    return identity(cfg, sections, [run / "version.json" for run in dict.fromkeys(runs)])
+    return identity(cfg, sections, upstream_runs(cfg, parts))
 
 
 def condition_hashes(cfg: CfgNode, drawn: References | None) -> dict[str, str]:
@@ -125,11 +123,6 @@ def condition_hashes(cfg: CfgNode, drawn: References | None) -> dict[str, str]:
         parts += [{file: drawn.sha256(f"{name}/{file}") for file in files}, name in cfg.TRANSLATOR.MATCH_BRIGHTNESS]
         hashes[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     return hashes
-
-
-def _runs(cfg: CfgNode, keys: tuple[str, ...]) -> list[Path]:
-    """The folders among the values of some TRANSLATOR keys, the others of which are hub ids."""
-    return [Path(value) for key in keys if (value := cfg.TRANSLATOR[key]) and Path(value).is_dir()]
 
 
 def _quality(options: CfgNode) -> QualityOptions:

@@ -80,7 +80,8 @@ def write_gallery(
         f'<header><h1>{escape(title)}</h1><p class="text">{_summary(rows)}</p></header>{body}</main></body></html>\n'
     )
     path = output / "index.html"
-    write_text(path, page)
+    if not path.is_file() or path.read_bytes() != page.encode():
+        write_text(path, page)
     return path
 
 

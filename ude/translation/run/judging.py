@@ -13,12 +13,12 @@ from ude.files import DataError, read_json, write_json
 
 from ..conditions import Condition
 from ..quality import QualityGate, Verdict, mismatched_threshold
+from ..quality.statistics import NO_PAIRS
 from ..references import References
 from .stages import Depth
 
 CALIBRATION = 24  # frames whose mismatched pairs calibrate a threshold
 FEWEST = 12  # frames that can calibrate one: of fewer the 99 % quantile is the most similar pair
-UNCALIBRATED = 0.2  # with fewer; 99 % of mismatched pairs lay below 0.14 to 0.24 on five sets of translations
 GREATEST = 0.35  # above it the frames show the same places, and correlate for that
 GATE_REFERENCES = 32  # real images that a condition's statistics are compared with
 FLAT = 1 / 255  # an image whose values deviate less than this from their mean shows nothing
@@ -113,7 +113,7 @@ def calibrated_threshold(sources: Sequence[Tensor], translated: Sequence[Tensor]
     """
     pairs = [pair for pair in zip(sources, translated, strict=True) if not objection(pair[1])]
     if len(pairs) < FEWEST:
-        return UNCALIBRATED
+        return NO_PAIRS
     threshold = mismatched_threshold(*(torch.stack(images) for images in zip(*pairs, strict=True)))
     return round(min(float(threshold), GREATEST), 4)
 

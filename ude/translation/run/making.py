@@ -11,11 +11,12 @@ from torch import Tensor
 from ..brightness import match_brightness
 from ..conditions import Condition
 from ..quality import Verdict
+from ..quality.statistics import NO_PAIRS
 from ..references import References
 from ..translator import Translator
 from .candidates import Candidate
 from .frames import unit_images
-from .judging import UNCALIBRATED, Gate, QualityOptions, gate_of
+from .judging import Gate, QualityOptions, gate_of
 from .memory import ConstantBatch, loaded
 from .stages import Depth
 
@@ -122,7 +123,7 @@ class Maker:
     def _gate(self, condition: Condition) -> Gate:
         name = condition.name
         if name not in self._gates:
-            calibrated = self.thresholds.get(name, UNCALIBRATED)
+            calibrated = self.thresholds.get(name, NO_PAIRS)
             find_gate = partial(
                 gate_of,
                 condition,
