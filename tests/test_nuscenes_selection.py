@@ -10,7 +10,7 @@ from nuscenes.utils.splits import create_splits_scenes
 from world_edits import VERSION, camera_row, edit_table, frame_ids
 
 from ude.data.nuscenes import NuScenesFrames
-from ude.data.nuscenes_tables import scene_condition
+from ude.data.nuscenes.tables import scene_condition
 from ude.files import DataError, MissingFileError
 
 

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from ude.build.comparison import baseline_predictors, compare, split_gallery, translation_gallery
 from ude.build.evaluation import device, predictor, results_extra
-from ude.build.frames import evaluation_source
+from ude.build.sources import evaluation_source
 from ude.build.training import run_folder
 from ude.config import load_config
 from ude.data.translated import TranslatedFrames

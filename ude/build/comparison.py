@@ -9,14 +9,15 @@ from torch.nn import functional as F
 from yacs.config import CfgNode
 
 from ude.data.images import resize_image
-from ude.data.nuscenes import NuScenesFrames
+from ude.data.sample import FrameSource
 from ude.data.translated import TranslatedFrames
 from ude.evaluation.baselines import fit_baselines
 from ude.evaluation.gallery import GalleryRow, gallery_row
 from ude.evaluation.results import Results
 
 from .evaluation import device, evaluate_split
-from .frames import evaluation_loader, training_source
+from .frames import evaluation_loader
+from .sources import training_source
 
 Predictors = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -33,7 +34,7 @@ def compare(cfg: CfgNode, predictors: Predictors, split: str) -> dict[str, Resul
 
 
 def split_gallery(
-    cfg: CfgNode, predictors: Predictors, source: NuScenesFrames, *, conditions: Sequence[str], frames: int
+    cfg: CfgNode, predictors: Predictors, source: FrameSource, *, conditions: Sequence[str], frames: int
 ) -> Iterator[GalleryRow]:
     """Rows of real frames: ``frames`` per condition, spread over the split."""
     for condition in conditions:

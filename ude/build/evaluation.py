@@ -14,7 +14,8 @@ from ude.evaluation.results import Results
 from ude.files.provenance import provenance
 from ude.models.checkpoint import load_depth_net
 
-from .frames import evaluation_loader, evaluation_source
+from .frames import evaluation_loader
+from .sources import evaluation_source
 
 
 def device(cfg: CfgNode) -> str:

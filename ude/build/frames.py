@@ -1,37 +1,18 @@
-"""Frames of the config: sources, training batches, evaluation batches."""
+"""Frames of the config in training batches and evaluation batches."""
 
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
-from ude.data.nuscenes import NuScenesFrames, is_official_split
+from ude.data.sample import FrameSource
 from ude.data.transforms import DeviceTransform
 from ude.data.translated import TranslatedFrames
 from ude.engine import TrainingData
 
-DAY = ("day-clear",)
-SOURCES = {"nuscenes": NuScenesFrames}
+from .sources import training_source
 
 
-def training_source(cfg: CfgNode) -> NuScenesFrames:
-    """Day frames with their neighbours, fast enough to show parallax."""
-    split = cfg.DATA.SPLIT_TRAIN
-    return SOURCES[cfg.DATA.SOURCE](
-        cfg.DATA.ROOT,
-        version=cfg.DATA.VERSION,
-        split=split,
-        conditions=DAY if is_official_split(split) else None,  # a file names its own conditions
-        offsets=cfg.DATA.FRAME_OFFSETS,
-        min_speed=cfg.DATA.MIN_SPEED,
-    )
-
-
-def evaluation_source(cfg: CfgNode, split: str) -> NuScenesFrames:
-    """All key frames of a split, in all conditions."""
-    return SOURCES[cfg.DATA.SOURCE](cfg.DATA.ROOT, version=cfg.DATA.VERSION, split=split)
-
-
-def evaluation_loader(cfg: CfgNode, source: NuScenesFrames) -> DataLoader:
+def evaluation_loader(cfg: CfgNode, source: FrameSource) -> DataLoader:
     """Batches of key frames with sparse LiDAR depth, in order."""
     frames = EvaluationFrames(source, size=cfg.DATA.SIZE)
     return DataLoader(frames, cfg.EVAL.BATCH_SIZE, collate_fn=collate, num_workers=cfg.RUN.NUM_WORKERS)

@@ -20,12 +20,15 @@ from ude.models.semantic import DinoFeatures
 from .frames import training_data
 from .identity import identity, naming
 
-_DATA = ("SOURCE", "ROOT", "VERSION", "SPLIT_TRAIN", "MIN_SPEED", "SIZE", "FRAME_OFFSETS", "COLOR_JITTER", "FLIP_PROB")
+_DATA = (
+    *("SOURCE", "ROOT", "VERSION", "RULES", "SPLIT_TRAIN", "MIN_SPEED", "CROP", "SIZE", "FRAME_OFFSETS", "EXCLUDE"),
+    *("COLOR_JITTER", "FLIP_PROB", "NOISE_PROB", "TRANSLATED"),
+)
 _MODEL = ("DEPTH", "POSE", "POSE_PRETRAINED", "TEACHER", "INIT_FROM_TEACHER", "SEMANTIC")
 _LEARNED_FROM = (
     *("STAGE", "SEED", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
     *(f"MODEL.{key}" for key in _MODEL),
-    *(f"DATA.{key}" for key in (*_DATA, "NOISE_PROB", "TRANSLATED")),
+    *(f"DATA.{key}" for key in _DATA),
 )
 
 

@@ -12,8 +12,8 @@ from ude.files import exit_on_terminate, write_json, write_text
 from ude.translation.references import References
 from ude.translation.run import Networks, Options, QualityOptions, Shard, Summary, translate_frames
 
-from .frames import training_source
 from .identity import identity, upstream_runs
+from .sources import training_source
 from .training import run_folder
 from .translators import (
     captioner,
@@ -105,7 +105,7 @@ def translation_identity(cfg: CfgNode) -> dict[str, Any]:
         cfg = cfg.clone()
         cfg.defrost()
         cfg.TRANSLATOR.DTYPE = own_dtype(cfg)
-    sections = ("SEED", "DATA.SOURCE", "DATA.ROOT", *(f"TRANSLATOR.{key}" for key in keys))
+    sections = ("SEED", "DATA.SOURCE", "DATA.ROOT", "DATA.CROP", *(f"TRANSLATOR.{key}" for key in keys))
     return identity(cfg, sections, upstream_runs(cfg, parts))
 
 

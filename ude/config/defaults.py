@@ -9,18 +9,29 @@ _C.STAGE = "teacher"  # teacher | student
 _C.SEED = 0
 
 _C.DATA = CfgNode()
-_C.DATA.SOURCE = "nuscenes"  # nuscenes
+_C.DATA.SOURCE = "nuscenes"  # nuscenes | robotcar | kitti | drivingstereo | cityscapes | image_folder
 _C.DATA.ROOT = "data/nuscenes"
-_C.DATA.VERSION = "v1.0-trainval"
-_C.DATA.SPLIT_TRAIN = "train"  # official split name (day-clear frames only) or a file with "frame_id condition" lines
-_C.DATA.SPLIT_VAL = "val"  # official split name or such a file; all conditions
-_C.DATA.MIN_SPEED = 0.5  # [m/s] slower training frames are left out
+_C.DATA.VERSION = "v1.0-trainval"  # of nuScenes
+# What nuScenes' frames are taken for. md4all: conditions, intrinsics, ends of scenes and float32 projection as there,
+# for comparison with published numbers; corrected: what data_splits/README.md names as its mistakes put right.
+_C.DATA.RULES = "corrected"  # corrected | md4all
+_C.DATA.ROBOTCAR_SDK = ""  # folder with models/ and extrinsics/ of the RobotCar SDK; "" = found through PYTHONPATH
+_C.DATA.SPLIT_TRAIN = "train"  # split of the source (day-clear frames only) or a file with "frame_id condition" lines
+_C.DATA.SPLIT_VAL = "val"  # split of the source or such a file; all conditions
+_C.DATA.MIN_SPEED = 0.5  # [m/s] slower training frames are left out; needs a source with poses
+_C.DATA.CROP = (0, 0, 0, 0)  # (top, left, height, width) of native frames that is used [px]; 0 0 0 0 = all
 _C.DATA.SIZE = (320, 576)  # (height, width) of images in the losses [px]; multiples of 32
-_C.DATA.FRAME_OFFSETS = (-1, 1)  # neighbouring sweeps
+_C.DATA.FRAME_OFFSETS = (-1, 1)  # neighbours, counted in frames of the camera
 _C.DATA.COLOR_JITTER = (0.2, 0.2, 0.2, 0.05)  # strengths of brightness, contrast, saturation and hue
 _C.DATA.FLIP_PROB = 0.5
 _C.DATA.NOISE_PROB = 0.0
-_C.DATA.CACHE = False  # keep resized uint8 frames in memory
+_C.DATA.EXCLUDE = ""  # broken.json of tools/check_data.py: the frames in it are left out
+_C.DATA.ON_ERROR = "raise"  # raise | skip: what a frame that cannot be read does to training and evaluation
+_C.DATA.MAX_SKIPPED = 0.01  # share of the frames above which skipping ends the run all the same
+_C.DATA.CACHE = False  # keep resized uint8 frames in memory; every loader process has its own
+_C.DATA.CACHE_ROOT = ""  # folder of tools/cache_frames.py with decoded and resized frames and LiDAR depth
+_C.DATA.CACHE_ON_DEVICE = False  # keep the frames of CACHE_ROOT in the memory of the training device
+_C.DATA.INDEX_ROOT = ""  # where indices of big tables are kept; "" = the user's cache folder
 
 _C.DATA.TRANSLATED = CfgNode()
 _C.DATA.TRANSLATED.ROOT = ""  # folder written by tools/translate.py; the student needs one

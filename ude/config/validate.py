@@ -10,7 +10,9 @@ from .values import AUTO
 
 CHOICES = {
     "STAGE": ("teacher", "student"),
-    "DATA.SOURCE": ("nuscenes",),
+    "DATA.SOURCE": ("nuscenes", "robotcar", "kitti", "drivingstereo", "cityscapes", "image_folder"),
+    "DATA.RULES": ("corrected", "md4all"),
+    "DATA.ON_ERROR": ("raise", "skip"),
     "TRANSLATOR.KIND": ("simulated", "diffusion"),
     "TRANSLATOR.PIPELINE": (
         *("StableDiffusionControlNetPipeline", "StableDiffusionControlNetImg2ImgPipeline"),
@@ -112,6 +114,10 @@ _RULES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
     "(height, width), both positive multiples of 32": (_size(32), ["DATA.SIZE"]),
     "(height, width), both positive multiples of 8": (_size(8), ["TRANSLATOR.SIZE"]),
     "(height, width), both positive": (_size(1), ["MODEL.DEPTH.INPUT_SIZE"]),
+    "(top, left, height, width) with positive height and width, or four times 0": (
+        lambda v: not any(v) or (min(v) >= 0 and min(v[2:]) > 0),
+        ["DATA.CROP"],
+    ),
     "different whole numbers other than 0": (lambda v: _distinct(v) and 0 not in v, ["DATA.FRAME_OFFSETS"]),
     "different words of a-z, 0-9, _ and -": (
         _conditions,
@@ -126,6 +132,7 @@ _RULES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
         [
             "DATA.FLIP_PROB",
             "DATA.NOISE_PROB",
+            "DATA.MAX_SKIPPED",
             "FINETUNE.FLIP_PROB",
             "LOSS.SSIM_WEIGHT",
             "TRANSLATOR.QUALITY.MAX_REJECTED",
@@ -165,17 +172,23 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
         yield "MODEL.DEPTH.INPUT_SIZE", f"must be {meaning}, got {config.MODEL.DEPTH.INPUT_SIZE}"
     if config.MODEL.DEPTH.WEIGHTS and not config.MODEL.DEPTH.PRETRAINED:
         yield "MODEL.DEPTH.WEIGHTS", f"must be '' without MODEL.DEPTH.PRETRAINED, got {config.MODEL.DEPTH.WEIGHTS!r}"
+    if config.DATA.CACHE_ON_DEVICE and not config.DATA.CACHE_ROOT:
+        yield "DATA.CACHE_ON_DEVICE", "must be false without DATA.CACHE_ROOT, whose frames it would keep"
     if config.EVAL.MAX_DEPTH <= config.EVAL.MIN_DEPTH:
         yield "EVAL.MAX_DEPTH", _above("EVAL.MIN_DEPTH", config.EVAL.MIN_DEPTH, config.EVAL.MAX_DEPTH)
     if config.STAGE == "student":
-        if not config.MODEL.TEACHER:
-            yield "MODEL.TEACHER", "must be the run folder of the teacher when STAGE is student, got ''"
-        if not config.DATA.TRANSLATED.ROOT:
-            yield "DATA.TRANSLATED.ROOT", "must be a folder of tools/translate.py when STAGE is student, got ''"
-        if config.MODEL.INIT_FROM_TEACHER and config.MODEL.DEPTH.WEIGHTS:
-            yield "MODEL.DEPTH.WEIGHTS", "must be '' when the student starts from its teacher (MODEL.INIT_FROM_TEACHER)"
+        yield from _contradictions_of_student(config)
     if config.TRANSLATOR.KIND == "diffusion":
         yield from _contradictions_of_diffusion(config.TRANSLATOR)
+
+
+def _contradictions_of_student(config: CfgNode) -> Iterator[tuple[str, str]]:
+    if not config.MODEL.TEACHER:
+        yield "MODEL.TEACHER", "must be the run folder of the teacher when STAGE is student, got ''"
+    if not config.DATA.TRANSLATED.ROOT:
+        yield "DATA.TRANSLATED.ROOT", "must be a folder of tools/translate.py when STAGE is student, got ''"
+    if config.MODEL.INIT_FROM_TEACHER and config.MODEL.DEPTH.WEIGHTS:
+        yield "MODEL.DEPTH.WEIGHTS", "must be '' when the student starts from its teacher (MODEL.INIT_FROM_TEACHER)"
 
 
 def _contradictions_of_diffusion(translator: CfgNode) -> Iterator[tuple[str, str]]:

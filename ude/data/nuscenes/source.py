@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ude.data.images import read_rgb
+from ude.data.lidar import project_lidar, read_points
+from ude.data.sample import CONDITIONS
 from ude.files import DataError, safe_path
 
-from .images import read_rgb
-from .lidar import project_lidar, read_points
-from .nuscenes_index import frame_records, is_official_split, select_key_frames
-from .nuscenes_tables import broken_links_named, load_tables
-from .sample import CONDITIONS
+from .index import frame_records, is_official_split, select_key_frames
+from .tables import broken_links_named, load_tables
 
 __all__ = ["NuScenesFrames", "is_official_split"]
 

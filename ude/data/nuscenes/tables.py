@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ude.data.sample import CONDITIONS
 from ude.files import DataError, MissingFileError
-
-from .sample import CONDITIONS
 
 if TYPE_CHECKING:
     from nuscenes import NuScenes

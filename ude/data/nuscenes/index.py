@@ -10,7 +10,7 @@ import numpy as np
 
 from ude.files import DataError
 
-from .nuscenes_tables import (
+from .tables import (
     LIDAR,
     KeyFrame,
     camera_intrinsics,
