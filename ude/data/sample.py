@@ -1,5 +1,6 @@
 """What the data layer hands on: the sample of a loader and the protocol of a source of frames."""
 
+from pathlib import Path
 from typing import Protocol, TypedDict
 
 import numpy as np
@@ -47,7 +48,12 @@ class FrameSource(Protocol):
     """Recorded frames at their native size; knows nothing of tensors or training.
 
     ``offset`` counts frames of the camera's own rate: 0 is the frame itself, -1 the one before, 1 the one after.
+
+    Attributes:
+        offsets: neighbours that every frame has.
     """
+
+    offsets: tuple[int, ...]
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -80,6 +86,10 @@ class FrameSource(Protocol):
         """
         ...
 
+    def image_path(self, index: int, offset: int = 0) -> Path:
+        """File that a frame or its neighbour is read from; of a video, the video."""
+        ...
+
     def intrinsics(self, index: int) -> np.ndarray:
         """This frame's own K at the native size [px], float64 (3, 3)."""
         ...
@@ -92,6 +102,14 @@ class FrameSource(Protocol):
         """Transform from the camera of a frame to that of its neighbour, float64 (4, 4)."""
         ...
 
+    def lidar_path(self, index: int) -> Path | None:
+        """File of a frame's LiDAR points or depth; None for a frame without."""
+        ...
+
+    def sparse_lidar(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Flat row-major indices of the native pixels with a return, int64 (N,) ascending, and depths [m], float32."""
+        ...
+
     def lidar_depth(self, index: int) -> np.ndarray:
-        """LiDAR depth map at the native size [m], float32 (H, W); 0 = no return."""
+        """The same as a map at the native size [m], float32 (H, W); 0 = no return."""
         ...
