@@ -1,5 +1,6 @@
 """nuScenes that is missing, incomplete or damaged: one line that names the place."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from nuscenes import NuScenes
 from PIL import Image
-from world_edits import VERSION, camera_row, edit_table
+from world_edits import VERSION, camera_row, edit_table, frame_ids, remove_sweeps
 
 from ude.data.nuscenes import NuScenesFrames
 from ude.files import DataError, MissingFileError
@@ -140,13 +141,97 @@ def test_a_damaged_lidar_file_is_refused_by_name(broken_root, devkit, val, damag
     assert str(path) in str(caught.value)
 
 
-def test_a_path_in_the_tables_cannot_lead_out_of_the_root(broken_root, devkit, val):
-    frame_id = val.frame_id(0)
+HOSTILE = {
+    "up": "../../etc/passwd",
+    "absolute": "/etc/passwd",
+    "drive": "C:\\x.jpg",
+    "backslashes": "..\\..\\x.jpg",
+    "NUL": "samples/CAM_FRONT/x.jpg\0",
+    "long": f"samples/CAM_FRONT/{'x' * 300}.jpg",
+    "surrogate": "samples/\ud800.jpg",
+    "number": 7,
+}
 
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("sensor", ["CAM_FRONT", "LIDAR_TOP"])
+def test_a_hostile_path_in_the_tables_is_refused_before_anything_is_read(broken_root, sensor, name):
     def escape(rows: list[dict[str, Any]]) -> None:
-        row = next(row for row in rows if Path(row["filename"]).stem == frame_id)
-        row["filename"] = f"../../{frame_id}.jpg"
+        next(row for row in rows if sensor in row["filename"])["filename"] = name
 
     edit_table(broken_root, "sample_data", escape)
-    with pytest.raises(DataError, match="unsafe path"):
-        NuScenesFrames(broken_root, split="val").image(0)
+    message = refusal(broken_root)
+    assert "unsafe path" in message or "damaged" in message
+
+
+def test_file_names_of_other_scripts_work(broken_root, devkit, val):
+    old = path_of(devkit, val.frame_id(0))
+    new = str(Path(old).with_name("n000-夜-été__CAM_FRONT__1.jpg"))
+    (broken_root / old).rename(broken_root / new)
+
+    def rename(rows: list[dict[str, Any]]) -> None:
+        next(row for row in rows if row["filename"] == old)["filename"] = new
+
+    edit_table(broken_root, "sample_data", rename)
+    frames = NuScenesFrames(broken_root, split="val")
+    index = frame_ids(frames).index(Path(new).stem)
+    assert frames.image_path(index) == broken_root / new
+    np.testing.assert_array_equal(frames.image(index), val.image(0))
+    (broken_root / "split.txt").write_text(f"{Path(new).stem} day-clear\n", encoding="utf-8")
+    assert frame_ids(NuScenesFrames(broken_root, split=str(broken_root / "split.txt"))) == [Path(new).stem]
+
+
+@pytest.mark.parametrize("mend", [True, False], ids=["links closed", "links left"])
+@pytest.mark.parametrize("rules", ["corrected", "md4all"])
+def test_without_a_sweep_in_the_tables_its_key_frame_is_left_out(
+    world_root, broken_root, devkit, train, mend, rules, caplog
+):
+    row = camera_row(devkit, train.frame_id(1))
+    remove_sweeps(broken_root, {row["prev"]}, mend=mend)
+    options = {"split": "train", "offsets": (-1, 1), "min_speed": 0.5, "rules": rules}
+    frames = NuScenesFrames(broken_root, **options)
+    lost = Counter(frame_ids(NuScenesFrames(world_root, **options))) - Counter(frame_ids(frames))
+    assert lost == {train.frame_id(1): 1 if rules == "corrected" else 2}  # md4all has it in place of the first one, too
+    assert frames.num_without_neighbour == 1
+    assert len(NuScenesFrames(broken_root, split="train", rules=rules)) == len(train)
+    named = [record.getMessage() for record in caplog.records if train.frame_id(1) in record.getMessage()]
+    assert bool(named) != mend, "a row that the table names but lacks is said"
+
+
+def test_a_key_frame_that_the_tables_lack_is_named(broken_root, devkit, train):
+    row = camera_row(devkit, train.frame_id(0))
+    remove_sweeps(broken_root, {row["token"]})
+    assert f"lacks the CAM_FRONT key frame of sample {row['sample_token']}" in refusal(broken_root)
+
+
+def test_without_the_lidar_folder_every_sweep_is_named_and_images_stay(broken_root, val):
+    (broken_root / "samples" / "LIDAR_TOP").rename(broken_root / "samples" / "elsewhere")
+    frames = NuScenesFrames(broken_root, split="val")
+    for index in range(len(frames)):
+        with pytest.raises(MissingFileError) as caught:
+            frames.sparse_lidar(index)
+        assert str(frames.lidar_path(index)) in str(caught.value)
+    assert frames.image(0).any()
+
+
+@pytest.mark.parametrize("table", ["sample_data", "ego_pose", "sample", "scene"])
+def test_a_token_that_stands_twice_is_named(broken_root, table):
+    edit_table(broken_root, table, lambda rows: rows.append(dict(rows[0])))
+    message = refusal(broken_root)
+    assert f"{table}.json: " in message
+    assert "stands there 2 times" in message
+
+
+def test_a_scene_that_stands_twice_is_named(broken_root):
+    edit_table(broken_root, "scene", lambda rows: rows[1].update(name=rows[0]["name"]))
+    assert "scene.json: 'scene-" in refusal(broken_root)
+
+
+def test_key_frames_with_one_file_name_are_refused(broken_root, devkit, train):
+    names = [path_of(devkit, train.frame_id(index)) for index in (0, 1)]
+
+    def repeat(rows: list[dict[str, Any]]) -> None:
+        next(row for row in rows if row["filename"] == names[1])["filename"] = names[0]
+
+    edit_table(broken_root, "sample_data", repeat)
+    assert f"{train.frame_id(0)!r} stands there 2 times" in refusal(broken_root)

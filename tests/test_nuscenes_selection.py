@@ -10,7 +10,7 @@ from nuscenes.utils.splits import create_splits_scenes
 from world_edits import VERSION, camera_row, edit_table, frame_ids
 
 from ude.data.nuscenes import NuScenesFrames
-from ude.data.nuscenes.tables import scene_condition
+from ude.data.nuscenes.rules import scene_condition
 from ude.files import DataError, MissingFileError
 
 
@@ -25,19 +25,6 @@ def test_a_split_holds_the_key_frames_of_its_official_scenes(devkit, val):
     assert set(frame_ids(val)) == expected
     assert len(val) == len(expected) > 0
     assert {val.scene(index) for index in range(len(val))} <= names
-
-
-@pytest.mark.parametrize(
-    ("description", "condition"),
-    [
-        ("Parked cars, pedestrians", "day-clear"),
-        ("Rain, wet street", "day-rain"),
-        ("Night, lots of pedestrians", "night-clear"),
-        ("NIGHT, heavy RAIN", "night-rain"),
-    ],
-)
-def test_the_condition_comes_from_the_words_of_the_description(description, condition):
-    assert scene_condition(description) == condition
 
 
 def test_conditions_choose_frames(world_root, devkit, val):
@@ -150,7 +137,7 @@ def test_a_binary_or_missing_split_file_is_refused(world_root, tmp_path):
     (tmp_path / "split.bin").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DataError, match="not a text file"):
         NuScenesFrames(world_root, split=str(tmp_path / "split.bin"))
-    with pytest.raises(MissingFileError, match="trian: neither the name of a nuScenes split nor a file"):
+    with pytest.raises(MissingFileError, match="trian: neither the name of a split nor a file"):
         NuScenesFrames(world_root, split="trian")
 
 

@@ -1,5 +1,6 @@
 """Safe, atomic and hashed reading and writing: the only place that reads checkpoints or writes results."""
 
+from .arrays import read_arrays, write_arrays
 from .atomic import atomic_path, clean_temporary, write_bytes, write_text
 from .checkpoints import load_checkpoint, load_foreign, load_weights, save_checkpoint, save_weights
 from .checksums import sha256
@@ -23,6 +24,7 @@ __all__ = [
     "load_foreign",
     "load_weights",
     "lock_folder",
+    "read_arrays",
     "read_image",
     "read_json",
     "read_jsonl",
@@ -32,6 +34,7 @@ __all__ = [
     "save_weights",
     "sha256",
     "stop_after_batch",
+    "write_arrays",
     "write_bytes",
     "write_image",
     "write_json",

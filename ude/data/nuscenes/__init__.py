@@ -1,6 +1,6 @@
 """nuScenes: its tables, an index of them, and the source of frames."""
 
-from .index import is_official_split
+from .selection import SPLITS
 from .source import NuScenesFrames
 
-__all__ = ["NuScenesFrames", "is_official_split"]
+__all__ = ["SPLITS", "NuScenesFrames"]

@@ -1,131 +1,131 @@
-"""From the tables of nuScenes to the few numbers that are kept of every frame."""
+"""What is kept of the tables of nuScenes: a few columns of numbers, from which every split can be chosen."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ude.files import DataError
+ABSENT, LOST = -1, -2
+"""In place of a neighbour's row: the stream ends here; the table names a row that it lacks."""
 
-from .tables import (
-    LIDAR,
-    KeyFrame,
-    camera_intrinsics,
-    global_pose,
-    key_frames,
-    neighbour,
-    read_split,
-)
-
-if TYPE_CHECKING:
-    from nuscenes import NuScenes
+_TRANSFORM = (3, 4)
+_COLUMNS = {  # kind of dtype, shape of an element
+    "image_file": ("S", ()),
+    "image_time": ("i", ()),
+    "image_T_global_ego": ("f", _TRANSFORM),
+    "image_calibration": ("i", ()),
+    "image_previous": ("i", ()),
+    "image_next": ("i", ()),
+    "key_sample": ("S", ()),
+    "key_image": ("i", ()),
+    "key_scene": ("i", ()),
+    "key_first": ("b", ()),
+    "key_last": ("b", ()),
+    "key_size": ("i", (2,)),
+    "key_lidar_file": ("S", ()),
+    "key_lidar_T_global_ego": ("f", _TRANSFORM),
+    "key_lidar_calibration": ("i", ()),
+    "scene_name": ("S", ()),
+    "scene_description": ("S", ()),
+    "scene_first_image": ("S", ()),
+    "calibration_T_ego_sensor": ("f", _TRANSFORM),
+    "calibration_K": ("f", (3, 3)),
+}
+_REFERENCES = {  # column of row numbers, the columns they point to, smallest number
+    "image_calibration": ("calibration", 0),
+    "image_previous": ("image", LOST),
+    "image_next": ("image", LOST),
+    "key_image": ("image", 0),
+    "key_scene": ("scene", 0),
+    "key_lidar_calibration": ("calibration", 0),
+    "first_camera": ("calibration", 0),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class FrameRecord:
-    """What is kept of a key frame; the tables themselves (gigabytes) are let go.
+class TableIndex:
+    """Columns of the front camera's stream (12 Hz), the key frames (2 Hz), the scenes and the calibrations.
+
+    Text is fixed-width UTF-8. Transforms are the upper three rows, float64.
 
     Attributes:
-        frame_id: stem of the image file.
-        condition: recording condition.
-        scene: name of the scene.
-        images: image files below the root, the frame itself first, then its neighbours in the order of the offsets.
-        T_global_camera: camera poses of these images, float64 (1 + S, 4, 4).
-        K: intrinsics [px], float64 (3, 3).
-        size: (height, width) of the images [px].
-        lidar: LiDAR file below the root.
-        T_camera_lidar: maps LiDAR points of the sweep's time to the camera at the frame's time, float64 (4, 4).
+        image_file: file below the root, (N,).
+        image_time: time of the image [us], (N,).
+        image_T_global_ego: pose of the car at that time, (N, 3, 4).
+        image_calibration: row of its calibration, (N,).
+        image_previous: row of the image before, ``ABSENT`` or ``LOST``, (N,).
+        image_next: row of the image after, likewise, (N,).
+        key_sample: token of the sample, (M,), in the order of the table of samples.
+        key_image: row of its image, (M,).
+        key_scene: row of its scene, (M,).
+        key_first: whether it is the first sample of its scene, (M,).
+        key_last: whether it is the last one, (M,).
+        key_size: (height, width) of its image [px], (M, 2).
+        key_lidar_file: file of its LiDAR sweep below the root, (M,).
+        key_lidar_T_global_ego: pose of the car at the sweep's time, (M, 3, 4).
+        key_lidar_calibration: row of the LiDAR's calibration, (M,).
+        scene_name: such as ``scene-0001``, (S,), in the order of their table.
+        scene_description: words about the scene, (S,).
+        scene_first_image: file of the first key frame, (S,).
+        calibration_T_ego_sensor: pose of the sensor on the car, (C, 3, 4).
+        calibration_K: intrinsics [px]; zeros for a LiDAR, (C, 3, 3).
+        first_camera: row of the first calibration of the front camera, ().
+        official_splits: names of the scenes of every official split, JSON, ().
     """
 
-    frame_id: str
-    condition: str
-    scene: str
-    images: tuple[str, ...]
-    T_global_camera: np.ndarray
-    K: np.ndarray
-    size: tuple[int, int]
-    lidar: str
-    T_camera_lidar: np.ndarray
+    image_file: np.ndarray
+    image_time: np.ndarray
+    image_T_global_ego: np.ndarray  # noqa: N815 (T is a transform)
+    image_calibration: np.ndarray
+    image_previous: np.ndarray
+    image_next: np.ndarray
+    key_sample: np.ndarray
+    key_image: np.ndarray
+    key_scene: np.ndarray
+    key_first: np.ndarray
+    key_last: np.ndarray
+    key_size: np.ndarray
+    key_lidar_file: np.ndarray
+    key_lidar_T_global_ego: np.ndarray  # noqa: N815 (T is a transform)
+    key_lidar_calibration: np.ndarray
+    scene_name: np.ndarray
+    scene_description: np.ndarray
+    scene_first_image: np.ndarray
+    calibration_T_ego_sensor: np.ndarray  # noqa: N815 (T is a transform)
+    calibration_K: np.ndarray  # noqa: N815 (K are intrinsics)
+    first_camera: np.ndarray
+    official_splits: np.ndarray
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """All columns by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def scenes_of(self, split: str) -> set[str]:
+        """Names of the scenes of an official split."""
+        return set(json.loads(str(self.official_splits))[split])
 
 
-def is_official_split(split: str) -> bool:
-    """Whether a split is one of nuScenes' own, such as ``train``; anything else is a file."""
-    from nuscenes.utils.splits import create_splits_scenes
+def index_from_columns(columns: dict[str, np.ndarray]) -> TableIndex:
+    """An index of columns from a file, checked for belonging together.
 
-    return split in create_splits_scenes()
-
-
-def select_key_frames(tables: "NuScenes", split: str, conditions: Sequence[str]) -> list[KeyFrame]:
-    """The key frames of a split in the given conditions."""
-    from nuscenes.utils.splits import create_splits_scenes
-
-    frames = key_frames(tables)
-    if is_official_split(split):
-        scenes = set(create_splits_scenes()[split])
-        chosen = [frame for frame in frames if frame.scene in scenes]
-    else:
-        by_id = {frame.frame_id: frame for frame in frames}
-        chosen = []
-        for frame_id, (condition, line) in read_split(Path(split)).items():
-            if frame_id not in by_id:
-                raise DataError(
-                    f"{split}:{line}: {frame_id} is no CAM_FRONT key frame of {tables.table_root}; "
-                    "remove the line or set DATA.VERSION"
-                )
-            chosen.append(by_id[frame_id]._replace(condition=condition))
-    return [frame for frame in chosen if frame.condition in conditions]
-
-
-def frame_records(
-    tables: "NuScenes", chosen: Sequence[KeyFrame], *, offsets: Sequence[int], min_speed: float
-) -> tuple[list[FrameRecord], Counter[str]]:
-    """Records of the key frames that can be used, and how many cannot, as ``no neighbour`` or ``slow``.
-
-    Args:
-        tables: tables of the version.
-        chosen: key frames of the split.
-        offsets: neighbours that a frame needs, counted in camera frames.
-        min_speed: smallest mean speed between a frame and its neighbours [m/s].
+    Raises:
+        ValueError: when they do not.
     """
-    frames, left_out = [], Counter()
-    for key_frame in chosen:
-        rows = [neighbour(tables, key_frame.record, offset) for offset in (0, *offsets)]
-        if None in rows:
-            left_out["no neighbour"] += 1
-            continue
-        frame = _record(tables, key_frame, rows)
-        if offsets and _speed(frame, rows) < min_speed:
-            left_out["slow"] += 1
-            continue
-        frames.append(frame)
-    return frames, left_out
-
-
-def _record(tables: "NuScenes", key_frame: KeyFrame, rows: list[dict]) -> FrameRecord:
-    """The compact record of a key frame; ``rows`` are the ``sample_data`` rows of it and its neighbours."""
-    record = key_frame.record
-    sweep = tables.get("sample_data", tables.get("sample", record["sample_token"])["data"][LIDAR])
-    T_global_camera = np.stack([global_pose(tables, row) for row in rows])
-    return FrameRecord(
-        frame_id=key_frame.frame_id,
-        condition=key_frame.condition,
-        scene=key_frame.scene,
-        images=tuple(row["filename"] for row in rows),
-        T_global_camera=T_global_camera,
-        K=camera_intrinsics(tables, record),
-        size=(record["height"], record["width"]),
-        lidar=sweep["filename"],
-        T_camera_lidar=np.linalg.inv(T_global_camera[0]) @ global_pose(tables, sweep),
-    )
-
-
-def _speed(frame: FrameRecord, rows: list[dict]) -> float:
-    """Mean speed of the camera [m/s] between a frame and its neighbours, from poses and timestamps."""
-    seconds = np.array([abs(row["timestamp"] - rows[0]["timestamp"]) * 1e-6 for row in rows[1:]])
-    if not seconds.all():
-        raise DataError(f"{frame.frame_id} and a neighbour have the same timestamp; unpack the metadata again")
-    centres = frame.T_global_camera[:, :3, 3]
-    return float((np.linalg.norm(centres[1:] - centres[0], axis=1) / seconds).mean())
+    index = TableIndex(**columns)
+    lengths: dict[str, set[int]] = {}
+    for name, (kind, shape) in _COLUMNS.items():
+        column = columns[name]
+        if column.dtype.kind != kind or column.ndim != 1 + len(shape) or column.shape[1:] != shape:
+            raise ValueError(f"{name} is {column.dtype} {column.shape}")
+        lengths.setdefault(name.split("_")[0], set()).add(len(column))
+    if any(len(found) > 1 for found in lengths.values()):
+        raise ValueError(f"columns of different lengths {lengths}")
+    for name, (group, smallest) in _REFERENCES.items():
+        column = columns[name]
+        if column.dtype.kind != "i" or (
+            column.size and not smallest <= column.min() <= column.max() < max(lengths[group])
+        ):
+            raise ValueError(f"{name} points to rows that do not exist")
+    if index.official_splits.dtype.kind != "U" or index.official_splits.shape or index.first_camera.shape:
+        raise ValueError("official_splits or first_camera is no scalar")
+    return index

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from ude.data.images import read_rgb
-from ude.data.lidar import project_lidar, read_points
+from ude.data.lidar import dense_depth, devkit_projection, read_points, sparse_projection
 from ude.data.sample import CONDITIONS
+from ude.data.splits import EmptySplitError
 from ude.files import DataError, safe_path
 
-from .index import frame_records, is_official_split, select_key_frames
-from .tables import broken_links_named, load_tables
-
-__all__ = ["NuScenesFrames", "is_official_split"]
+from .cache import load_index
+from .index import TableIndex
+from .poses import camera_poses, lidar_steps, squared
+from .rules import RULES
+from .selection import Selection, select_frames
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +27,20 @@ class NuScenesFrames:
     Every frame has the calibration of its own vehicle and drive. With ``offsets``, frames at the ends of a scene, which
     lack a neighbour, and frames slower than ``min_speed`` are left out and counted.
 
+    With ``rules="md4all"`` conditions, order, static filter, ends of scenes, intrinsics and the rounding of the LiDAR
+    projection are those of md4all, as data_splits/README.md describes. Without its static filter a scene's second and
+    last but one frame occur twice there, with one frame_id.
+
     Args:
         root: folder that holds ``samples/``, ``sweeps/`` and the folder of the version.
         version: folder of the tables, such as ``v1.0-trainval``.
-        split: name of an official split, or a text file with ``frame_id condition`` lines, whose order and conditions
-            are then used.
+        split: one of ``SPLITS``, or a text file with ``frame_id condition`` lines, whose order and conditions are then
+            used.
         conditions: keep frames of these recording conditions only; None keeps all.
         offsets: neighbours to offer, counted in camera frames; empty for evaluation.
         min_speed: smallest mean speed [m/s] between a frame and its neighbours.
+        rules: ``corrected`` or ``md4all``.
+        index_root: folder where what is kept of the tables lies, so that they are read once; None is the user's cache.
 
     Attributes:
         num_without_neighbour: number of frames left out because a neighbour is missing.
@@ -51,47 +59,52 @@ class NuScenesFrames:
         conditions: Sequence[str] | None = None,
         offsets: Sequence[int] = (),
         min_speed: float = 0.0,
+        rules: str = "corrected",
+        index_root: str | Path | None = None,
     ) -> None:
         if unknown := set(conditions or ()) - set(CONDITIONS):
             raise ValueError(f"conditions must be among {', '.join(CONDITIONS)}, got {', '.join(sorted(unknown))}")
         if 0 in offsets or len(set(offsets)) != len(offsets):
             raise ValueError(f"offsets must be non-zero and differ, got {tuple(offsets)}")
-        self.root = Path(root)
-        self.offsets = tuple(offsets)
-        tables = load_tables(self.root, version)
-        with broken_links_named(self.root / version):
-            chosen = select_key_frames(tables, split, conditions or CONDITIONS)
-            self._frames, left_out = frame_records(tables, chosen, offsets=self.offsets, min_speed=min_speed)
-        self.num_without_neighbour, self.num_slow = left_out["no neighbour"], left_out["slow"]
-        summary = (
-            f"{len(chosen)} frames of split {split} ({', '.join(conditions or ['all conditions'])}) in "
-            f"{self.root / version}"
+        if rules not in RULES:
+            raise ValueError(f"rules must be {' or '.join(RULES)}, got {rules}")
+        self.root, self.offsets, self._rules = Path(root), tuple(offsets), rules
+        index = load_index(self.root, version, index_root)
+        chosen = select_frames(
+            index,
+            version=version,
+            split=split,
+            conditions=conditions or CONDITIONS,
+            offsets=self.offsets,
+            min_speed=min_speed,
+            rules=rules,
         )
+        self.num_without_neighbour, self.num_slow = chosen.num_without_neighbour, chosen.num_slow
+        what = f"split {split} ({', '.join(conditions or ['all conditions'])}) in {self.root / version}"
         if self.offsets:
-            summary += f", of which {self.num_without_neighbour} lack a neighbour and {self.num_slow} are slower than "
-            summary += f"{min_speed:g} m/s"
-        if not self._frames:
-            raise DataError(f"no frame is left: {summary}; choose another split, other conditions or another version")
-        logger.info(summary)
+            what += f", of which {chosen.num_without_neighbour} lack a neighbour and {chosen.num_slow} are slower than "
+            what += f"{min_speed:g} m/s"
+        _report(chosen, what)
+        self._keep(index, chosen)
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._files)
 
     def frame_id(self, index: int) -> str:
         """Stem of the key frame's image file."""
-        return self._frames[index].frame_id
+        return Path(self._files[index, 0].decode()).stem
 
     def condition(self, index: int) -> str:
         """Recording condition, one of ``CONDITIONS``."""
-        return self._frames[index].condition
+        return CONDITIONS[self._condition[index]]
 
     def scene(self, index: int) -> str:
         """Name of the scene, such as ``scene-0001``."""
-        return self._frames[index].scene
+        return self._scene[index].decode()
 
     def native_size(self, index: int) -> tuple[int, int]:
         """(height, width) of the recorded image [px], from the tables."""
-        return self._frames[index].size
+        return tuple(self._size[index].tolist())
 
     def image(self, index: int, offset: int = 0, *, min_size: tuple[int, int] | None = None) -> np.ndarray:
         """RGB pixels of the frame or one of its neighbours, uint8 (H, W, 3).
@@ -104,46 +117,84 @@ class NuScenesFrames:
         Raises:
             DataError: when the file is missing, damaged or of another size than the tables say.
         """
-        frame = self._frames[index]
-        path = safe_path(self.root, frame.images[self._position(offset)])
+        path = self.image_path(index, offset)
         pixels = read_rgb(path)
-        if pixels.shape[:2] != frame.size:
-            found, expected = (f"{height} x {width}" for height, width in (pixels.shape[:2], frame.size))
+        if (size := pixels.shape[:2]) != (native := self.native_size(index)):
+            found, expected = (f"{height} x {width}" for height, width in (size, native))
             raise DataError(
                 f"{path} is {found}, but the tables say {expected} (height x width), so its intrinsics do not fit; "
                 "use the original images"
             )
         return pixels
 
+    def image_path(self, index: int, offset: int = 0) -> Path:
+        """File of the frame or one of its neighbours."""
+        return safe_path(self.root, self._files[index, self._position(offset)].decode())
+
     def intrinsics(self, index: int) -> np.ndarray:
-        """This frame's own K at the native size [px], float64 (3, 3)."""
-        return self._frames[index].K.copy()
+        """K at the native size [px], float64 (3, 3): this frame's own, or by md4all's rules the table's first one."""
+        return (self._own_K[index] if self._rules == "corrected" else self._first_K).copy()
 
     def distance(self, index: int, offset: int) -> float:
         """Distance between the camera centres of a frame and its neighbour [m], from the ego poses."""
-        centres = self._frames[index].T_global_camera[:, :3, 3]
+        centres = self._T_global_camera[index, :, :3, 3]
         return float(np.linalg.norm(centres[self._position(offset)] - centres[0]))
 
     def T_source_target(self, index: int, offset: int) -> np.ndarray:  # noqa: N802 (T is a transform)
         """Transform from the camera of a frame to that of its neighbour, from the ego poses, float64 (4, 4)."""
-        T_global_camera = self._frames[index].T_global_camera
+        T_global_camera = self._T_global_camera[index]
         return np.linalg.inv(T_global_camera[self._position(offset)]) @ T_global_camera[0]
 
-    def lidar_depth(self, index: int) -> np.ndarray:
-        """Depth of the key frame's LiDAR sweep in the camera [m], float32 (H, W); 0 = no return.
+    def lidar_path(self, index: int) -> Path:
+        """File of the key frame's LiDAR sweep."""
+        return safe_path(self.root, self._lidar_file[index].decode())
+
+    def sparse_lidar(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Flat indices of the native pixels with a return, int64 (N,) ascending, and depths [m], float32 (N,).
 
         The chain sensor, ego and global frame at the sweep's time, ego and camera at the image's time is one float64
-        matrix: global coordinates of kilometres would cost float32 a tenth of a millimetre.
+        matrix, with this frame's own calibration; by md4all's rules it is the devkit's sequence in float32.
 
         Raises:
             DataError: when the LiDAR file is missing or damaged.
         """
-        frame = self._frames[index]
-        points = read_points(safe_path(self.root, frame.lidar))
-        return project_lidar(points, frame.T_camera_lidar, frame.K, frame.size)
+        points, steps = read_points(self.lidar_path(index)), self._lidar_steps[index]
+        K, size = self._own_K[index], self.native_size(index)
+        if self._rules == "md4all":
+            return devkit_projection(points, [(T[:, :3], T[:, 3]) for T in steps], K, size)
+        T_ego_lidar, T_global_ego, T_global_ego_image, T_ego_camera = squared(steps)
+        T_camera_lidar = np.linalg.inv(T_global_ego_image @ T_ego_camera) @ T_global_ego @ T_ego_lidar
+        return sparse_projection(points, T_camera_lidar, K, size)
+
+    def lidar_depth(self, index: int) -> np.ndarray:
+        """The same as a map at the native size [m], float32 (H, W); 0 = no return."""
+        return dense_depth(*self.sparse_lidar(index), self.native_size(index))
+
+    def _keep(self, index: TableIndex, chosen: Selection) -> None:
+        """Keep the columns of the chosen frames; the index itself is let go."""
+        image, key = chosen.images[:, 0], chosen.key
+        self._files = index.image_file[chosen.images]
+        self._condition = chosen.condition
+        self._scene = index.scene_name[index.key_scene[key]]
+        self._size = index.key_size[key]
+        self._first_K = index.calibration_K[index.first_camera]
+        self._own_K = index.calibration_K[index.image_calibration[image]]
+        self._T_global_camera = camera_poses(index, chosen.images)
+        self._lidar_file = index.key_lidar_file[key]
+        self._lidar_steps = lidar_steps(index, key)
 
     def _position(self, offset: int) -> int:
-        """Place of an offset in the records."""
+        """Place of an offset in the columns."""
         if offset not in (0, *self.offsets):
             raise ValueError(f"offset must be 0 or one of {self.offsets}, got {offset}")
         return (0, *self.offsets).index(offset)
+
+
+def _report(chosen: Selection, what: str) -> None:
+    """Say what was chosen and left out; an error if nothing is left."""
+    summary = f"{chosen.num_chosen} frames of {what}"
+    if not len(chosen.key):
+        raise EmptySplitError(f"no frame is left: {summary}; choose another split, other conditions or another version")
+    logger.info(summary)
+    for name in chosen.lost:
+        logger.warning("%s: the table sample_data names a neighbour that it lacks; the frame is left out", name)
