@@ -1,18 +1,12 @@
-"""LiDAR sweeps: the closed form of the projection, the devkit's rules, damaged files."""
-
-import json
-import os
-from pathlib import Path
+"""LiDAR points to depth: closed forms of the projections, and the rules of the devkit and of RobotCar."""
 
 import numpy as np
 import pytest
 
-from ude.data.lidar import project_lidar, read_points, sparse_depth
-from ude.files import DataError, MissingFileError
+from ude.data.lidar import dense_depth, nearest_projection, project_lidar, sparse_depth, sparse_projection
 
 K = np.array([[100.0, 0, 79.5], [0, 100.0, 44.5], [0, 0, 1]])
 SIZE = (90, 160)
-REAL_DATA = os.environ.get("UDE_REAL_DATA", "")
 
 
 def project(*points: tuple[float, float, float], T: np.ndarray | None = None) -> np.ndarray:
@@ -89,53 +83,98 @@ def test_the_sparse_form_rebuilds_the_map():
     np.testing.assert_array_equal(rebuilt, depth)
 
 
-def test_a_sweep_is_read_as_xyz(tmp_path):
-    points = np.arange(50, dtype=np.float32).reshape(10, 5)
-    points.tofile(tmp_path / "sweep.pcd.bin")
-    np.testing.assert_array_equal(read_points(tmp_path / "sweep.pcd.bin"), points[:, :3])
+def cloud(count: int, seed: int = 0) -> np.ndarray:
+    """Points all around, most of them out of sight, some in the same pixel and some on the borders."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(0, 8, (count, 3))
+    points[: count // 4] = [at(u, v, z) for u, v, z in rng.uniform((-2, -2, 0.5), (162, 92, 40), (count // 4, 3))]
+    points[: count // 8, :2] = points[0, :2] * points[: count // 8, 2:] / points[0, 2]
+    return points.astype(np.float32)
 
 
-def cut(data: bytes, count: int) -> bytes:
-    return data[: len(data) - count]
+def test_the_sparse_projection_is_that_of_a_loop_over_the_points():
+    points = cloud(4000)
+    expected = {}
+    for x, y, z in points.astype(np.float64).tolist():
+        if z > 1.0:
+            u, v = K[0, 0] * x / z + K[0, 2], K[1, 1] * y / z + K[1, 2]
+            if 1 < u < SIZE[1] - 1 and 1 < v < SIZE[0] - 1:
+                expected[int(v) * SIZE[1] + int(u)] = np.float32(z)
+    index, depth = sparse_projection(points, np.eye(4), K, SIZE)
+    assert (index.dtype, depth.dtype) == (np.int64, np.float32)
+    assert len(index) < 900  # of the 1,000 that were meant to be seen: pixels are shared
+    assert dict(zip(index.tolist(), depth, strict=True)) == expected
+    assert (np.diff(index) > 0).all()
+
+
+def test_the_map_and_the_sparse_form_agree_exactly():
+    T = np.eye(4)
+    T[:3, 3] = [0.2, -0.1, 0.4]
+    index, depth = sparse_projection(cloud(4000), T, K, SIZE)
+    dense = project_lidar(cloud(4000), T, K, SIZE)
+    found_index, found_depth = sparse_depth(dense)
+    np.testing.assert_array_equal(found_index, index)
+    np.testing.assert_array_equal(found_depth, depth)
+    np.testing.assert_array_equal(dense_depth(index, depth, SIZE), dense)
+
+
+def test_points_that_are_a_view_or_have_another_order_in_memory_give_the_same():
+    points = cloud(500)
+    wide = np.zeros((500, 5), np.float32)
+    wide[:, :3] = points
+    expected = sparse_projection(points, np.eye(4), K, SIZE)
+    for other in (wide[:, :3], np.asfortranarray(points)):
+        for a, b in zip(sparse_projection(other, np.eye(4), K, SIZE), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_no_point_in_sight_gives_no_pixel():
+    for found in (
+        sparse_projection(np.float32([[0, 0, -3]]), np.eye(4), K, SIZE),
+        sparse_projection(np.zeros((0, 3), np.float32), np.eye(4), K, SIZE),
+        nearest_projection(np.float32([[0, 0, -3], [0, 0, 0]]), K, SIZE),
+    ):
+        assert [(len(values), values.dtype) for values in found] == [(0, np.int64), (0, np.float32)]
+
+
+def nearest(*points: tuple[float, float, float]) -> list[tuple[int, int, float]]:
+    index, depth = nearest_projection(np.array(points), K, SIZE)
+    return [(int(i) % SIZE[1], int(i) // SIZE[1], float(z)) for i, z in zip(index, depth, strict=True)]
+
+
+def test_robotcars_pixel_is_the_rounded_one_and_the_nearest_point_wins():
+    assert nearest(at(20.6, 30.4, 8.0)) == [(21, 30, 8.0)]
+    assert nearest(at(50.4, 50.4, 9.0), at(49.7, 49.9, 30.0)) == [(50, 50, 9.0)]
+    assert nearest(at(49.7, 49.9, 30.0), at(50.4, 50.4, 9.0)) == [(50, 50, 9.0)]
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("u", "v", "z", "pixel"),
     [
-        (lambda data: b"", "0 bytes"),
-        (lambda data: cut(data, 3), "197 bytes"),
-        (lambda data: cut(data, 4), "196 bytes"),
-        (lambda data: np.float32("nan").tobytes() + data[4:], "not finite"),
-        (lambda data: data[:40] + np.float32("inf").tobytes() + data[44:], "not finite"),
+        (0.6, 10.2, 5.0, (1, 10)),
+        (0.4, 10.2, 5.0, None),  # rounds into the picture, but the bound is that of the SDK
+        (158.9, 10.2, 5.0, (159, 10)),  # the last column is used
+        (159.1, 10.2, 5.0, None),
+        (10.2, 0.6, 5.0, (10, 1)),
+        (10.2, 0.4, 5.0, None),
+        (10.2, 88.9, 5.0, (10, 89)),
+        (10.2, 89.1, 5.0, None),
+        (10.2, 10.2, 0.05, (10, 10)),  # no least depth as on nuScenes
+        (10.2, 10.2, -5.0, None),
+        (10.2, 10.2, 1e-5, None),
     ],
-    ids=["empty", "minus 3", "minus 4", "nan", "inf"],
 )
-def test_a_damaged_sweep_is_refused_by_name_in_one_line(tmp_path, damage, words):
-    path = tmp_path / "sweep.pcd.bin"
-    path.write_bytes(damage(np.ones((10, 5), np.float32).tobytes()))
-    with pytest.raises(DataError, match=words) as caught:
-        read_points(path)
-    assert str(path) in str(caught.value)
-    assert "again" in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_robotcars_bounds_are_those_of_the_sdk(u, v, z, pixel):
+    assert [found[:2] for found in nearest(at(u, v, z))] == ([pixel] if pixel else [])
 
 
-def test_a_missing_sweep_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match=r"gone\.pcd\.bin: no such LiDAR file"):
-        read_points(tmp_path / "gone.pcd.bin")
-
-
-@pytest.mark.skipif(not REAL_DATA, reason="UDE_REAL_DATA names no folder with real samples")
-def test_the_real_key_frame_has_the_devkits_3053_points():
-    folder = Path(REAL_DATA) / "nuscenes_keyframe"
-    calibration = json.loads((folder / "calibration.json").read_text())
-    camera, lidar = calibration["CAM_FRONT"], calibration["lidar_points"]
-    points = read_points(folder / lidar["lidar_path"])
-    T, K_real = np.array(camera["lidar2cam"]), np.array(camera["cam2img"])
-    x, y, z = T[:3, :3] @ points.T + T[:3, 3:]
-    u, v = K_real[0, 0] * x / z + K_real[0, 2], K_real[1, 1] * y / z + K_real[1, 2]
-    kept = (z > 1) & (u > 1) & (u < 1599) & (v > 1) & (v < 899)
-    assert kept.sum() == 3053
-    depth = project_lidar(points, T, K_real, (900, 1600))
-    assert np.count_nonzero(depth) == 3050  # three points share a pixel with another one
-    assert set(depth[depth > 0]) <= set(z[kept].astype(np.float32))
+def test_the_nearest_projection_is_that_of_a_loop_over_the_points():
+    points = cloud(4000, seed=1)
+    expected = np.zeros(SIZE, np.float32)
+    for x, y, z in points.astype(np.float64):
+        if z >= 1e-3:
+            u, v = K[0, 0] * x / z + K[0, 2], K[1, 1] * y / z + K[1, 2]
+            if 0.5 <= u <= SIZE[1] - 1 and 0.5 <= v <= SIZE[0] - 1:
+                pixel = int(np.round(v)), int(np.round(u))
+                expected[pixel] = min(z, expected[pixel] or np.inf)
+    np.testing.assert_array_equal(dense_depth(*nearest_projection(points, K, SIZE), SIZE), expected)
