@@ -1,4 +1,4 @@
-"""Fixtures for all tests: no network, one thread, fixed seeds, and a tiny rendered world on disk."""
+"""Fixtures for all tests: no network, one thread, fixed seeds, and a tiny rendered world on disk in two formats."""
 
 import os
 
@@ -6,6 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,18 @@ def fixed_seeds() -> None:
     np.random.seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of all caches of this session, so that no test reads or leaves anything in the user's own."""
+    before, root = os.environ.get("UDE_CACHE"), tmp_path_factory.mktemp("cache")
+    os.environ["UDE_CACHE"] = str(root)
+    yield root
+    if before is None:
+        del os.environ["UDE_CACHE"]
+    else:
+        os.environ["UDE_CACHE"] = before
+
+
 @pytest.fixture(scope="session")
 def world_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny nuScenes-formatted world of 96 x 160 pictures, read only.
@@ -55,6 +68,41 @@ def world_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workers=1,
     )
     write_nuscenes(root, options, progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def robotcar_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small raw RobotCar world of 240 x 320 pictures, read only.
+
+    `models` and `extrinsics` of the SDK, and the same drive of 28 frames (16 per second) by day
+    (2014-12-09-13-21-02) and at night (2014-12-16-18-44-24), frame by frame the same view. The car stands still at
+    frames 9 to 13; frames 21 and 22 of the day are over-exposed; scans (50 per second) run from 1 s before the first
+    frame to 1 s after the last one.
+    """
+    from sample_world.robotcar_world import RobotCarOptions, write_robotcar
+
+    root = tmp_path_factory.mktemp("world") / "robotcar"
+    options = RobotCarOptions(
+        seed=6,
+        frames=28,
+        standing=5,
+        over_exposed=2,
+        scan_margin=1.0,
+        size=(240, 320),
+        workers=1,
+    )
+    write_robotcar(root, options, progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def robotcar_prepared(robotcar_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the small RobotCar world as the data loader reads it, read only."""
+    from ude.data.robotcar import Preparation, prepare
+
+    root = tmp_path_factory.mktemp("prepared") / "robotcar"
+    prepare(robotcar_raw, root, Preparation(), progress=False)
     return root
 
 

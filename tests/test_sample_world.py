@@ -12,6 +12,7 @@ from PIL import Image
 
 from sample_world import nuscenes_world
 from sample_world.__main__ import main
+from sample_world.lidar import BEAMS, STEPS
 from sample_world.nuscenes_tables import SCANNER_DELAY, VERSION
 from sample_world.nuscenes_world import WorldError, WorldOptions, write_nuscenes
 from sample_world.options import SPLITS, recordings
@@ -90,6 +91,24 @@ def test_devkit_projects_lidar_onto_the_rendered_depth_within_5_cm(nusc):
 def test_half_a_pixel_of_shift_breaks_the_agreement_with_lidar(nusc):
     error = lidar_errors(nusc, shift=0.5)["day-clear"]
     assert (np.abs(error) <= 0.05).mean() < 0.9
+
+
+def test_a_sweep_holds_whole_firings_in_the_order_of_the_turn_and_lost_echoes_as_zeros(root):
+    files = sorted((root / "samples" / "LIDAR_TOP").iterdir())
+    assert files
+    for file in files:
+        firings = np.fromfile(file, "<f4").reshape(-1, BEAMS, 5)
+        assert len(firings) == STEPS
+        np.testing.assert_array_equal(firings[..., 4], np.broadcast_to(np.arange(BEAMS), (STEPS, BEAMS)))
+        distance = np.linalg.norm(firings[..., :3], axis=2)
+        lost = distance == 0
+        assert not firings[lost, :4].any()
+        assert distance[~lost].min() > 0.5
+        azimuth = np.rad2deg(np.arctan2(firings[..., 0], firings[..., 1]))  # y ahead, x to the right
+        step = np.rad2deg(-np.pi + (np.arange(STEPS) + 0.5) * 2 * np.pi / STEPS)
+        np.testing.assert_allclose(azimuth[~lost], np.broadcast_to(step[:, None], lost.shape)[~lost], atol=1e-3)
+        assert lost[np.abs(step) > OPTIONS.lidar_azimuth / 2].all()
+        assert 0.02 < lost[np.abs(step) < OPTIONS.lidar_azimuth / 2].mean() < 0.5
 
 
 def test_there_are_thirteen_tables_and_all_tokens_are_unique(root):

@@ -2,11 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
+from sample_world.camera import Camera, LensCamera
 from sample_world.drive import Drive
 from sample_world.lidar import BEAMS, STEPS, Scanner
 from sample_world.noise import fractal, hash01
 from sample_world.probe import depth_at, on_moving
-from sample_world.raycast import GROUND, NOTHING, SKY, Camera, bounds, cast, g_buffer
+from sample_world.raycast import GROUND, NOTHING, SKY, bounds, cast, g_buffer
 from sample_world.renderer import CONDITIONS, Renderer
 from sample_world.road import random_road
 from sample_world.solids import Material, Shape, SolidList, intersect, unit_planes
@@ -76,7 +77,10 @@ def test_halving_a_camera_keeps_the_view(camera):
     np.testing.assert_allclose(half.K @ ray, [10, 15, 1], atol=1e-9)
 
 
-def test_all_pixels_inside_a_solid_lie_inside_its_rectangle(street, camera):
+@pytest.mark.parametrize("bend", [0.0, 0.17, 0.6])
+def test_all_pixels_inside_a_solid_lie_inside_its_rectangle(street, camera, bend):
+    if bend:
+        camera = LensCamera(camera.K, camera.size, bend)
     T_world_camera = street.ego_pose(2.0) @ VEHICLES[1].T_ego_camera
     moment = street.at(2.0)
     rects, near = bounds(camera, T_world_camera, moment.solids)

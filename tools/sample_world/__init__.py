@@ -1,1 +1,1 @@
-"""A procedural street, rendered by day, at night and in rain, written to disk in the real nuScenes format."""
+"""A procedural street, by day, at night and in rain, written to disk in the real nuScenes and RobotCar formats."""

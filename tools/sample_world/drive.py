@@ -47,11 +47,11 @@ class Drive:
         if not self.stop:
             return 0.0
         begin, end = self.duration / 3, max(2 * self.duration / 3, self.duration / 3 + 1)
-        return _ramp(time - begin) - _ramp(time - end)
+        return ramp(time - begin) - ramp(time - end)
 
 
-def _ramp(time: float) -> float:
-    """Integral of a step with a rise of one second."""
+def ramp(time: float) -> float:
+    """Integral of a step with a rise of one second, at a time [s] after its beginning."""
     return float(np.clip(time, 0, 1) ** 2 / 2 + max(time - 1, 0))
 
 

@@ -57,9 +57,10 @@ class Scanner:
         return Sweep(distance, solid, direction)
 
     def returns(self, sweep: Sweep, rng: np.random.Generator, *, rain: bool) -> np.ndarray:
-        """The returns (n, 5) float32 that come back: x, y, z [m], intensity 0..255, ring.
+        """All beams of a whole turn in their order (STEPS * BEAMS, 5) float32: x, y, z [m], intensity 0..255, ring.
 
-        Echoes get lost with distance, at grazing angles, in rain and above all on a wet road.
+        Echoes get lost with distance, at grazing angles, in rain and above all on a wet road. As in nuScenes, a beam
+        without an echo stays as a point at the scanner; so do the beams outside of the recorded sector.
 
         Args:
             sweep: what the beams hit.
@@ -75,9 +76,12 @@ class Scanner:
         heard = (distance < REACH) & (sweep.solid != SKY) & (rng.random(shape) > lost)
         measured = distance + np.float32(self.range_noise) * rng.standard_normal(shape, dtype=np.float32)
         intensity = np.clip(rng.gamma(2.0, 8.0, shape), 0, 255)
-        ring = np.broadcast_to(np.arange(BEAMS)[:, None], shape)
-        values = np.stack([*(self.beams * measured), intensity, ring], -1).astype(np.float32)
-        return np.ascontiguousarray(values.transpose(1, 0, 2)[heard.T])  # in the order of the turn
+        echoes = np.stack([*(self.beams * measured), intensity], -1).astype(np.float32)
+        first = (STEPS - shape[1]) // 2
+        values = np.zeros((STEPS, BEAMS, 5), np.float32)
+        values[first : first + shape[1], :, :4] = np.where(heard[..., None], echoes, 0).transpose(1, 0, 2)
+        values[..., 4] = np.arange(BEAMS)
+        return values.reshape(-1, 5)
 
     def _rects(self, T_world_lidar: np.ndarray, solids: Solids) -> tuple[np.ndarray, np.ndarray]:
         """Ranges of azimuth steps around the solids as rectangles (n, 4), and their least range (n,)."""

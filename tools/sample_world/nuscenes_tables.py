@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .camera import Camera
 from .options import DESCRIPTIONS, SWEEP, Recording
-from .raycast import Camera
 from .vehicles import quaternion
 
 CAMERA, LIDAR = "CAM_FRONT", "LIDAR_TOP"

@@ -6,7 +6,7 @@ from .renderer import CONDITIONS
 from .street import KINDS, Street
 from .vehicles import VEHICLES, Vehicle
 
-GENERATOR = 1  # raise when the same options give other pictures
+GENERATOR = 2  # raise when the same options give other pictures
 FIRST_TIME = 0.5  # of the first key frame after the start of the drive [s]
 SWEEP = 1 / 12  # distance between camera frames [s]
 SPLITS = ("train", "val", "test")
@@ -16,12 +16,6 @@ DESCRIPTIONS = {
     "day-rain": "Rain, wet street, parked cars",
     "night-rain": "Night, rain, reflections, street lamps",
 }
-
-
-class WorldError(Exception):
-    """The output folder is unfit; the message is one line that names it and the remedy."""
-
-    exit_code = 4
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .raycast import GROUND, NOTHING, SKY, Camera, bounds, cast_ground, first_hit
+from .camera import Camera
+from .raycast import GROUND, NOTHING, SKY, bounds, cast_ground, first_hit
 from .solids import into_frame
 from .street import Moment
 

@@ -1,10 +1,10 @@
 """Exact casting of a camera's or a scanner's rays against all solids of a street."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from .camera import Camera
 from .noise import volume_noise
 from .solids import Solids, intersect, into_frame
 from .street import Moment
@@ -13,43 +13,10 @@ SKY, GROUND = -1, -2  # in place of a solid's index
 NOTHING = np.float32(1e9)  # ray parameter where nothing is hit
 NEAREST = 0.1  # [m]
 FARTHEST_GROUND = 600.0  # [m]
+FAR = 1e7  # a slope beyond all pictures
 LEAF = 0.075  # edge of a leaf cell in a crown [m]
 CORNERS = np.array([[x, y, z] for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)], np.float64)
 EDGES = tuple((i, j) for i in range(8) for j in range(i) if (i ^ j).bit_count() == 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Camera:
-    """A pinhole camera: K (3, 3) with pixel centres at whole numbers, and its size (height, width) [px]."""
-
-    K: np.ndarray
-    size: tuple[int, int]
-
-    @cached_property
-    def slopes(self) -> np.ndarray:
-        """Slopes x / z and y / z of every pixel's ray, (2, H, W) float32."""
-        height, width = self.size
-        x = (np.arange(width) - self.K[0, 2]) / self.K[0, 0]
-        y = (np.arange(height) - self.K[1, 2]) / self.K[1, 1]
-        return np.stack(np.broadcast_arrays(x[None, :], y[:, None])).astype(np.float32)
-
-    def directions(self, R_world_camera: np.ndarray) -> np.ndarray:
-        """World directions (3, H, W) of all rays, scaled so that the ray parameter is the z-depth."""
-        rows = R_world_camera.astype(np.float32)
-        return np.stack([row[0] * self.slopes[0] + row[1] * self.slopes[1] + row[2] for row in rows])
-
-    def halved(self) -> "Camera":
-        """The same view with half as many pixels each way."""
-        K = self.K.copy()
-        K[:2, :2] /= 2
-        K[:2, 2] = (K[:2, 2] + 0.5) / 2 - 0.5
-        return Camera(K, (self.size[0] // 2, self.size[1] // 2))
-
-    def below(self, row: int) -> "Camera":
-        """The same view without the first rows."""
-        K = self.K.copy()
-        K[1, 2] -= row
-        return Camera(K, (self.size[0] - row, self.size[1]))
 
 
 @dataclass(frozen=True)
@@ -122,10 +89,9 @@ def bounds(
     visible = np.concatenate([points[..., 2] > NEAREST, (share > 0) & (share < 1)], 1)
     points = np.concatenate([points, crossings], 1)
     depth = np.maximum(points[..., 2], NEAREST)
-    pixels = points[..., :2] / depth[..., None] * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]
-    low = np.where(visible[..., None], pixels, 1e7).min(1)
-    high = np.where(visible[..., None], pixels, -1e7).max(1)
-    rects = np.concatenate([np.floor(low), np.ceil(high) + 1], 1)
+    slopes, seen = points[..., :2] / depth[..., None], visible[..., None]
+    low, high = camera.window(np.where(seen, slopes, FAR).min(1), np.where(seen, slopes, -FAR).max(1))
+    rects = np.concatenate([np.floor(low), np.ceil(high) + 1], 1) * visible.any(1)[:, None]
     limit = np.array(camera.size[::-1] * 2)
     return rects.clip(0, limit).astype(np.int64), np.where(visible, depth, np.inf).min(1).astype(np.float32)
 

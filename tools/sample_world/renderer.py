@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
+from .camera import Camera
 from .daylight import ShadowMap, overcast_light, overcast_sky, sunny_light, sunny_sky
 from .night import LampMap, night_light, night_sky
-from .raycast import SKY, Camera, GBuffer, g_buffer
+from .raycast import SKY, GBuffer, g_buffer
 from .sensor import photograph
 from .street import Street
 from .surfaces import Surface, visible_surface
@@ -30,7 +32,11 @@ class Renderer:
         self.street, self.camera = street, camera
 
     def frames(
-        self, T_world_camera: np.ndarray, time: float, generators: Mapping[str, np.random.Generator]
+        self,
+        T_world_camera: np.ndarray,
+        time: float,
+        generators: Mapping[str, np.random.Generator],
+        exposures: Mapping[str, float] = MappingProxyType({}),
     ) -> dict[str, np.ndarray]:
         """Pictures (H, W, 3) uint8 RGB of one moment, by condition.
 
@@ -38,6 +44,7 @@ class Renderer:
             T_world_camera: pose of the camera (4, 4).
             time: when [s].
             generators: source of rain and sensor noise for every condition to draw.
+            exposures: factors on the right exposure by condition, 1 where it is not named.
         """
         moment = self.street.at(time)
         buffer = g_buffer(self.camera, T_world_camera, moment)
@@ -53,7 +60,8 @@ class Renderer:
             image = self._radiance(buffer, surface, T_world_camera, condition)
             if condition.endswith("rain"):
                 image = self._wet(image, buffer, surface, mirror, T_world_camera, condition)
-            pictures[condition] = photograph(hazy(image, buffer.depth, condition), condition, rng)
+            image = hazy(image, buffer.depth, condition)
+            pictures[condition] = photograph(image, condition, rng, exposure=exposures.get(condition, 1.0))
         return pictures
 
     @cached_property

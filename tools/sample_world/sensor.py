@@ -11,17 +11,18 @@ NIGHT_GAIN = 5.0
 DAY_MEAN = {False: 0.40, True: 0.33}  # mean radiance that the exposure aims at, in dry weather and in rain
 
 
-def photograph(radiance: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarray:
+def photograph(radiance: np.ndarray, condition: str, rng: np.random.Generator, *, exposure: float = 1.0) -> np.ndarray:
     """The camera's picture (H, W, 3) uint8 RGB.
 
     Args:
         radiance: what arrives at the lens, (H, W, 3) float32.
         condition: one of the four conditions.
         rng: source of rain and noise, seeded per frame.
+        exposure: factor on the exposure that the camera would choose.
     """
     night, rain = condition.startswith("night"), condition.endswith("rain")
     image = falling_rain(radiance, rng, night=night) if rain else radiance
-    image = _night_exposure(image) if night else _day_exposure(image, DAY_MEAN[rain])
+    image = _night_exposure(image, exposure) if night else _day_exposure(image, DAY_MEAN[rain], exposure)
     if rain:
         image = lens_drops(image, rng)
     image = image * _vignetting(*image.shape[:2])
@@ -31,16 +32,16 @@ def photograph(radiance: np.ndarray, condition: str, rng: np.random.Generator) -
     return (np.clip(image, 0, 1) ** np.float32(1 / 2.2) * 255 + np.float32(0.5)).astype(np.uint8)
 
 
-def _day_exposure(image: np.ndarray, mean: float) -> np.ndarray:
-    """Automatic exposure, and a soft glare around what is overexposed."""
+def _day_exposure(image: np.ndarray, mean: float, factor: float) -> np.ndarray:
+    """Automatic exposure times a factor, and a soft glare around what is overexposed."""
     gain = np.clip(mean / max(float(image.mean(dtype=np.float64)), 1e-3), 0.6, 2.2)
-    image = image * np.float32(gain)
+    image = image * np.float32(gain * factor)
     return image + 0.05 * _glare(np.clip(image - 1, 0, 10), 2.0)
 
 
-def _night_exposure(image: np.ndarray) -> np.ndarray:
-    """A fixed gain, and three rings of glare around lamps."""
-    image = image * np.float32(NIGHT_GAIN)
+def _night_exposure(image: np.ndarray, factor: float) -> np.ndarray:
+    """A fixed gain times a factor, and three rings of glare around lamps."""
+    image = image * np.float32(NIGHT_GAIN * factor)
     bright = np.clip(image - 1, 0, 30)
     near = cv2.GaussianBlur(bright, (0, 0), 2 * image.shape[1] / REFERENCE_WIDTH)
     return image + 0.10 * near + 0.05 * _glare(bright, 1.75) + 0.022 * _glare(bright, 6.5)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .raycast import Camera
+from .camera import Camera
 
 NATIVE = (900, 1600)  # height and width that the calibrations refer to [px]
 
