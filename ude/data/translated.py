@@ -1,29 +1,43 @@
-"""Frames that the translation tool has written: one folder per condition, one image per frame, bad ones apart."""
+"""Translated frames: one folder per condition, written by the translation tool or published by others."""
 
 import logging
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ude.files import MissingFileError, safe_path
+from ude.files import DataError, MissingFileError, safe_path
 
 from .images import read_rgb
 
 REMEDY = "run: python tools/translate.py --cfg <config of the translation>"
 _QUARANTINE = "rejected"
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_CITYSCAPES = "_leftImg8bit"
+_TIME = re.compile(r"[0-9]{16}")
+"""Microseconds, the name of a RobotCar image without its traverse."""
 _LOG = logging.getLogger(__name__)
 
 
 class TranslatedFrames:
     """Translated versions of real frames.
 
-    Images that the translation tool put into quarantine count as there, but are never used.
+    The translation tool writes ``<root>/<condition>/<frame id>.jpg``. Images of others lie deeper or have another
+    suffix, as md4all's ``<root>/{night,rain}/samples/CAM_FRONT/<file>.jpg`` and Diffusion4RobustDepth's
+    ``<root>/{night,rain}/samples/CAM_FRONT/<file>.jpg`` of nuScenes, and are found by their file name, which is the
+    frame id or, for RobotCar, the time at its end: below a condition's folder, any folders may lie. Nothing is searched
+    when an image is read; one listing at the start is enough. Images that the translation tool put into quarantine
+    count as there, but are never used.
 
     Args:
-        root: folder that ``tools/translate.py`` wrote, with one folder per condition.
+        root: folder with one folder per condition.
         conditions: names of the conditions to use, such as ``night``.
+
+    Raises:
+        DataError: when two images of a condition are of the same frame.
     """
 
     def __init__(self, root: str | Path, conditions: Sequence[str]) -> None:
@@ -31,17 +45,20 @@ class TranslatedFrames:
             raise ValueError(f"conditions must be names without repetition, got {tuple(conditions)}")
         self.root = Path(root)
         self.conditions = tuple(conditions)
-        self._rejected = {name: _listing(self.root / _QUARANTINE / name) for name in self.conditions}
+        self._elsewhere = {name: _elsewhere(self.root, name) for name in self.conditions}
+        self._rejected = {name: _stems(self.root / _QUARANTINE / name) for name in self.conditions}
 
     def path(self, frame_id: str, condition: str) -> Path:
         """File of the translation of a frame to one of ``conditions``."""
         if condition not in self.conditions:
             raise ValueError(f"condition must be one of {', '.join(self.conditions)}, got {condition!r}")
-        return safe_path(self.root, f"{condition}/{frame_id}.jpg")
+        found = self._elsewhere[condition]
+        relative = found.get(frame_id) or found.get(_time(frame_id)) or f"{condition}/{frame_id}.jpg"
+        return safe_path(self.root, relative)
 
     def usable(self, frame_id: str) -> tuple[str, ...]:
         """Those of ``conditions`` whose translation of a frame is not in quarantine."""
-        return tuple(name for name in self.conditions if self.path(frame_id, name).name not in self._rejected[name])
+        return tuple(name for name in self.conditions if frame_id not in self._rejected[name])
 
     def image(self, frame_id: str, condition: str) -> np.ndarray:
         """RGB pixels of a translated frame as stored, uint8 (H, W, 3).
@@ -62,9 +79,10 @@ class TranslatedFrames:
         Raises:
             MissingFileError: names the first missing frame and how many are missing.
         """
-        present = {condition: _listing(self.root / condition) for condition in self.conditions}
+        self._elsewhere = {name: _elsewhere(self.root, name) for name in self.conditions}
+        present = {name: _stems(self.root / name) for name in self.conditions}
         wanted = [(frame_id, condition) for frame_id in frame_ids for condition in self.conditions]
-        rejected = Counter(c for frame_id, c in wanted if self.path(frame_id, c).name in self._rejected[c])
+        rejected = Counter(condition for frame_id, condition in wanted if frame_id in self._rejected[condition])
         missing = [pair for pair in wanted if not self._there(*pair, present[pair[1]])]
         if missing:
             counted = f" ({len(missing)} of {len(wanted)} translated frames are missing)"
@@ -79,8 +97,8 @@ class TranslatedFrames:
             )
 
     def _there(self, frame_id: str, condition: str, present: set[str]) -> bool:
-        name = self.path(frame_id, condition).name
-        return name in present or name in self._rejected[condition]
+        own = self.path(frame_id, condition) == self.root / condition / f"{frame_id}.jpg"
+        return not own or frame_id in present or frame_id in self._rejected[condition]
 
     def _missing(self, frame_id: str, condition: str) -> str:
         return f"no translated frame for {condition!r} of {frame_id} in {self.root}; {REMEDY}"
@@ -98,5 +116,39 @@ def quarantine_path(root: str | Path, frame_id: str, condition: str, *, to_write
     return safe_path(root, f"{_QUARANTINE}/{condition}/{frame_id}.jpg", to_write=to_write)
 
 
-def _listing(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+def _time(frame_id: str) -> str:
+    """The time at the end of the id of a RobotCar frame, ``<traverse>_<microseconds>``, else nothing."""
+    end = frame_id.rpartition("_")[2]
+    return end if _TIME.fullmatch(end) else ""
+
+
+def _stems(folder: Path) -> set[str]:
+    """Names, without suffix, of the JPEG files of the translation tool in a folder."""
+    names = os.listdir(folder) if folder.is_dir() else ()
+    return {name.removesuffix(".jpg") for name in names if name.endswith(".jpg")}
+
+
+def _elsewhere(root: Path, condition: str) -> dict[str, str]:
+    """Paths below the root of the images of a condition that lie otherwise than the translation tool's, by frame id."""
+    found: dict[str, str] = {}
+    own: set[str] = set()
+    for place, _, names in os.walk(root / condition):
+        inside = Path(place).relative_to(root).as_posix()
+        for name in names:
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() not in _SUFFIXES or name.startswith("."):
+                continue
+            frame_id = stem.removesuffix(_CITYSCAPES)
+            if inside == condition and name == f"{frame_id}.jpg" and not _TIME.fullmatch(stem):
+                own.add(frame_id)
+                continue
+            if frame_id in found:
+                raise _twice(root, found[frame_id], f"{inside}/{name}")
+            found[frame_id] = f"{inside}/{name}"
+    for frame_id in sorted(own & found.keys()):
+        raise _twice(root, f"{condition}/{frame_id}.jpg", found[frame_id])
+    return found
+
+
+def _twice(root: Path, first: str, second: str) -> DataError:
+    return DataError(f"{root}: {first} and {second} are translations of the same frame; remove one of them")

@@ -1,0 +1,147 @@
+"""Videos: taken apart once, outside of the data set, whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+
+import made_folders
+import numpy as np
+import pytest
+
+from ude.data.folders import video as video_module
+from ude.data.folders.image_folder import ImageFolderFrames
+from ude.data.folders.video import MANIFEST, extracted_frames
+from ude.files import DataError, FolderInUseError
+
+CONTENT = {"K": [[0.58, 0, 0.5], [0, 1.0, 0.5], [0, 0, 1]], "normalised": True}
+
+
+def video_folder(root: Path, name: str = "drive.avi", **content: object) -> Path:
+    made_folders.write_video(root / name)
+    (root / "intrinsics.json").write_text(json.dumps({**CONTENT, **content}))
+    return root
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+def test_every_frame_of_a_video_is_a_frame_in_order(tmp_path, suffix):
+    root = video_folder(tmp_path / "own", f"drive.{suffix}")
+    frames = ImageFolderFrames(root, index_root=tmp_path / "index")
+    assert len(frames) == 12
+    assert [frames.frame_id(index) for index in (0, 11)] == ["drive_000000", "drive_000011"]
+    assert {frames.scene(index) for index in range(12)} == {"drive"}
+    for index in range(12):
+        assert np.abs(frames.image(index).astype(int) - (20 * index + 5)).max() <= 6
+
+
+def test_neighbours_of_a_frame_are_the_frames_before_and_after(tmp_path):
+    frames = ImageFolderFrames(video_folder(tmp_path / "own"), offsets=(-1, 1), index_root=tmp_path / "index")
+    assert len(frames) == 10
+    assert [round(frames.image(3, offset).mean() / 20) for offset in (-1, 0, 1)] == [3, 4, 5]
+
+
+def test_fewer_frames_a_second_are_evenly_spread(tmp_path):
+    root = video_folder(tmp_path / "own", fps=5)
+    frames = ImageFolderFrames(root, index_root=tmp_path / "index")
+    assert [round((frames.image(index).mean() - 5) / 20) for index in range(len(frames))] == [0, 2, 5, 7, 10]
+
+
+def test_more_frames_a_second_than_there_are_keeps_all(tmp_path):
+    root = video_folder(tmp_path / "own", fps=100)
+    assert len(ImageFolderFrames(root, index_root=tmp_path / "index")) == 12
+
+
+def test_a_video_is_taken_apart_once(tmp_path, monkeypatch):
+    root = video_folder(tmp_path / "own")
+    first = extracted_frames(root / "drive.avi", tmp_path / "index")
+    monkeypatch.setattr(video_module, "_extract", None)  # cannot be called
+    assert extracted_frames(root / "drive.avi", tmp_path / "index") == first
+    assert not first.is_relative_to(root)
+
+
+def test_a_changed_video_is_taken_apart_again(tmp_path):
+    path = made_folders.write_video(tmp_path / "own" / "drive.avi")
+    first = extracted_frames(path, tmp_path / "index")
+    made_folders.write_video(path, frames=7)
+    os.utime(path, ns=(1, 1))
+    second = extracted_frames(path, tmp_path / "index")
+    assert first != second
+    assert len([*second.glob("*.jpg")]) == 7
+    assert extracted_frames(path, tmp_path / "index", fps=6.0) != second
+
+
+def test_a_killed_extraction_goes_on_and_ends_with_the_same_frames(tmp_path, monkeypatch):
+    path = made_folders.write_video(tmp_path / "own" / "drive.avi")
+    whole = extracted_frames(path, tmp_path / "whole")
+    write, written = video_module.write_image, []
+
+    def killed(place, pixels):
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(place)
+        write(place, pixels)
+
+    monkeypatch.setattr(video_module, "write_image", killed)
+    with pytest.raises(KeyboardInterrupt):
+        extracted_frames(path, tmp_path / "index")
+    (folder,) = (tmp_path / "index" / "videos").iterdir()
+    assert not (folder / MANIFEST).is_file()
+    rest = []
+    monkeypatch.setattr(video_module, "write_image", lambda place, pixels: (rest.append(place), write(place, pixels)))
+    assert extracted_frames(path, tmp_path / "index") == folder
+    assert len(rest) == 7
+    for image in whole.glob("*.jpg"):
+        assert (folder / image.name).read_bytes() == image.read_bytes()
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_one_process_works_and_the_others_wait_unless_nobody_knows_of_it(tmp_path, monkeypatch, lives):
+    path = made_folders.write_video(tmp_path / "own" / "drive.avi")
+    asked = []
+
+    def taken(folder):
+        asked.append(folder)
+        if lives and len(asked) == 3:
+            (folder / MANIFEST).write_text("{}")  # the other process is done
+        raise FolderInUseError("taken", lives=lives)
+
+    monkeypatch.setattr(video_module, "lock_folder", taken)
+    monkeypatch.setattr(video_module, "_WAIT_S", 0)
+    folder = extracted_frames(path, tmp_path / "index")
+    assert len(asked) == (3 if lives else 1)
+    assert len([*folder.glob("*.jpg")]) == (0 if lives else 12)
+
+
+def damaged(path: Path, kind: str) -> Path:
+    data = path.read_bytes()
+    path.write_bytes({"empty": b"", "text": b"no video", "half": data[: len(data) // 2]}[kind])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+@pytest.mark.parametrize("kind", ["empty", "text", "half"])
+def test_a_damaged_video_is_refused_by_name_in_one_line(tmp_path, suffix, kind):
+    path = damaged(made_folders.write_video(tmp_path / "own" / f"drive.{suffix}", frames=40), kind)
+    with pytest.raises(DataError, match=rf"drive\.{suffix}: ") as caught:
+        extracted_frames(path, tmp_path / "index")
+    assert "\n" not in str(caught.value)
+    assert not [*(tmp_path / "index").rglob(MANIFEST)]
+
+
+def test_frames_are_never_written_beside_the_video(tmp_path):
+    root = video_folder(tmp_path / "own")
+    with pytest.raises(DataError, match=r"set DATA\.INDEX_ROOT to a folder outside"):
+        ImageFolderFrames(root, index_root=root / "index")
+
+
+def test_a_rate_that_is_none_is_refused(tmp_path):
+    for fps in (0, -1, "10", True):
+        root = video_folder(tmp_path / "own", fps=fps)
+        with pytest.raises(DataError, match="fps must be a positive number"):
+            ImageFolderFrames(root, index_root=tmp_path / "index")
+
+
+def test_a_folder_and_a_video_of_the_same_name_are_refused(tmp_path):
+    root = video_folder(tmp_path / "own")
+    made_folders.write_picture(root / "drive" / "1.jpg", 1)
+    with pytest.raises(DataError, match="would both be sequence drive; rename one"):
+        ImageFolderFrames(root, index_root=tmp_path / "index")

@@ -1,0 +1,113 @@
+"""Videos as folders of images, taken apart once into a folder outside of the data set."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ude.files import DataError, FolderInUseError, lock_folder, write_image, write_json
+
+if TYPE_CHECKING:
+    import cv2
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
+MANIFEST = "frames.json"
+_WAIT_S = 0.5
+_MIN_SHARE = 0.98
+"""Share of the frames that a video announces which must be decodable; the announced number is an estimate."""
+
+logger = logging.getLogger(__name__)
+
+
+def extracted_frames(video: Path, index_root: str | Path | None = None, *, fps: float | None = None) -> Path:
+    """Folder with the frames of a video as JPEG files of quality 95 without chroma subsampling.
+
+    The first call decodes the video once from front to back; later calls find the folder, whose name belongs to place,
+    size and time of change of the video and to ``fps``. A killed extraction goes on where it was; of several processes
+    one works and the others wait. Frames count from 0, in the numbering of what is kept.
+
+    Args:
+        video: the file.
+        index_root: where the folder is made, below ``videos``; None or "" for the user's cache folder.
+        fps: frames per second to keep, evenly spread; None keeps all.
+
+    Raises:
+        DataError: when the video cannot be read or is cut, or the folder would lie beside the video.
+    """
+    from ude.data.nuscenes.cache import index_folder
+
+    stat = video.stat()
+    identity = f"{video.absolute()} {stat.st_size} {stat.st_mtime_ns} {fps or 0}"
+    digest = blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    place = index_folder(index_root).absolute() / "videos"
+    if place.resolve().is_relative_to(video.parent.resolve()):
+        raise DataError(f"{place}: lies in the folder of {video.name}; set DATA.INDEX_ROOT to a folder outside of it")
+    folder = place / f"{video.stem[:80]}-{digest}"
+    if (folder / MANIFEST).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    while not (folder / MANIFEST).is_file():
+        try:
+            with lock_folder(folder):
+                _extract(video, folder, fps)
+        except FolderInUseError as error:
+            if not error.lives:  # perhaps of another machine: two may write, the files are the same
+                _extract(video, folder, fps)
+            time.sleep(_WAIT_S)
+    return folder
+
+
+def _extract(video: Path, folder: Path, fps: float | None) -> None:
+    """Write the frames that are not there yet, then the manifest that says that all are."""
+    with _opened(video) as capture:
+        announced, native_fps, count, kept = *_announced(capture), 0, 0
+        if fps and native_fps <= 0:
+            raise DataError(f"{video}: does not say how many frames a second it has; leave fps out of intrinsics.json")
+        step = max(1.0, native_fps / fps) if fps else 1.0
+        logger.info("%s: about %d frames, every %.3g-th is written to %s once", video, announced, step, folder)
+        for number, pixels in enumerate(_decoded(capture)):
+            count = number + 1
+            if number >= round(kept * step):
+                path = folder / f"{kept:06d}.jpg"
+                kept += 1
+                if not path.is_file():
+                    write_image(path, pixels)
+    if count < max(1, _MIN_SHARE * announced - 1):
+        raise DataError(f"{video}: only {count} of {announced} frames can be decoded; copy or download the video again")
+    write_json(folder / MANIFEST, {"schema": 1, "video": str(video.absolute()), "fps": fps, "frames": kept})
+
+
+@contextmanager
+def _opened(video: Path) -> Iterator["cv2.VideoCapture"]:
+    try:
+        import cv2
+    except ImportError as error:
+        raise DataError(f"{video}: videos need OpenCV; run: pip install opencv-python-headless") from error
+    capture = cv2.VideoCapture(str(video))
+    try:
+        if not capture.isOpened():
+            raise DataError(f"{video}: is no video that OpenCV can read; convert it to mp4, or give a folder of images")
+        yield capture
+    finally:
+        capture.release()
+
+
+def _announced(capture: "cv2.VideoCapture") -> tuple[int, float]:
+    """Number of frames and frames per second as the file states them; 0 where it does not."""
+    import cv2
+
+    return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), max(0.0, capture.get(cv2.CAP_PROP_FPS))
+
+
+def _decoded(capture: "cv2.VideoCapture") -> Iterator[np.ndarray]:
+    """The frames from here to the end, uint8 RGB (H, W, 3)."""
+    while True:
+        there, pixels = capture.read()
+        if not there:
+            return
+        yield np.ascontiguousarray(pixels[:, :, ::-1])
