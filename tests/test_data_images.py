@@ -35,6 +35,17 @@ def test_resizing_gives_pillows_lanczos_within_one_level(size):
     assert np.abs(ours.permute(1, 2, 0).numpy().astype(int) - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_file_becomes_what_pillow_decodes_and_resizes_within_one_level(tmp_path, subsampling):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(picture(180, 320), quality=92, subsampling=subsampling))
+    ours = resize_image(read_rgb(path), (64, 115)).permute(1, 2, 0).numpy()
+    theirs = Image.open(path).convert("RGB").resize((115, 64), Image.Resampling.LANCZOS)
+    difference = np.abs(ours.astype(int) - np.asarray(theirs))
+    assert difference.max() <= 1
+    assert difference.mean() < 0.1
+
+
 def test_an_image_of_the_right_size_is_not_filtered():
     image = picture()
     np.testing.assert_array_equal(resize_image(image, (90, 160)).permute(1, 2, 0).numpy(), image)
@@ -43,7 +54,7 @@ def test_an_image_of_the_right_size_is_not_filtered():
 def test_without_lanczos_resizing_falls_back_to_a_close_filter(monkeypatch):
     image = picture()
     exact = resize_image(image, (45, 80)).float()
-    monkeypatch.setattr(images, "_resize_filter", lambda: "bicubic")
+    monkeypatch.setattr(images, "resize_filter", lambda: "bicubic")
     assert (resize_image(image, (45, 80)).float() - exact).abs().mean() < 2
 
 

@@ -43,6 +43,18 @@ def test_without_translations_the_input_is_the_target(source):
     assert sample["input_condition"] == sample["condition"] == "day-clear"
 
 
+def test_a_batch_is_what_its_samples_collate_to(source, tmp_path):
+    options = {"size": SIZE, "offsets": (1, -1), "with_poses": True}
+    for translated in (None, translations(tmp_path, source, "night")):
+        frames = TrainingFrames(source, translated=translated, **options)
+        batch, samples = frames.__getitems__([2, 0, 3]), collate([frames[2], frames[0], frames[3]])
+        assert batch.keys() == samples.keys()
+        for key, value in batch.items():
+            assert value.equal(samples[key]) if torch.is_tensor(value) else value == samples[key], key
+        assert (batch["input"] is batch["target"]) == (translated is None)  # nothing is copied that nobody changes
+        assert collate(batch) is batch
+
+
 def test_a_stage_without_sources_reads_one_image_per_sample(source):
     sample = TrainingFrames(source, size=SIZE, offsets=(-1, 1), with_sources=False)[0]
     assert source.images_read == 1
@@ -103,6 +115,28 @@ def test_an_evaluation_sample_holds_the_real_frame_and_its_sparse_lidar(source):
         torch.int64,
         torch.float32,
     ]
+
+
+def test_evaluation_never_makes_a_dense_map(source, monkeypatch):
+    def dense(index):
+        raise AssertionError("1.44 million pixels for 3,000 returns")
+
+    expected = EvaluationFrames(source, size=SIZE)[2]
+    index, value = source.sparse_lidar(2)
+    monkeypatch.setattr(source, "lidar_depth", dense)
+    monkeypatch.setattr(source, "sparse_lidar", lambda number: (index, value))
+    sample = EvaluationFrames(source, size=SIZE)[2]
+    assert sample["lidar_index"].equal(expected["lidar_index"])
+
+
+def test_a_lidar_cache_takes_the_place_of_the_points(source):
+    class Cache:
+        def read(self, frame_id):
+            return np.array([3, 5]), np.array([1.5, int(frame_id[-5:])], np.float32)
+
+    sample = EvaluationFrames(source, size=SIZE, lidar_cache=Cache())[2]
+    assert sample["lidar_index"].tolist() == [3, 5]
+    assert sample["lidar_value"].tolist() == [1.5, 2.0]
 
 
 def test_collation_pads_lidar_and_keeps_every_return(source):

@@ -1,5 +1,6 @@
 """Augmentation: torchvision as the oracle of the jitter, draws that depend on the frame alone."""
 
+import shutil
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as oracle
 
-from ude.data.jitter import color_jitter
+from ude.data import jitter
+from ude.data.jitter import color_jitter, compiled_color_jitter
 from ude.data.seeds import derived_seed, uniform_draw
 from ude.data.transforms import NOISE_SIGMA, DeviceTransform
 
@@ -68,6 +70,23 @@ def test_the_jitter_of_greys_primaries_and_ties_is_torchvisions():
     assert (ours[0, 0] - adjusted(images[0, 0], factors)).abs().max() <= 1e-5
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_the_compiled_jitter_is_torchvisions_and_is_what_the_transform_uses():
+    images = torch.rand(4, 4, 3, 24, 36, generator=torch.Generator().manual_seed(1))  # the stack of a batch_of()
+    factors = torch.tensor([[1.2, 0.8, 1.2, -0.05], [0.8, 1.2, 0.8, 0.05]]).repeat(2, 1)
+    theirs = torch.stack(
+        [
+            torch.stack([adjusted(frame, f.tolist()) for frame in sample])
+            for sample, f in zip(images, factors, strict=True)
+        ]
+    )
+    assert (compiled_color_jitter()(images, factors) - theirs).abs().max() <= 1e-5
+    plain, fast = (DeviceTransform(color_jitter=(0.2, 0.2, 0.2, 0.05), compiled=compiled) for compiled in (False, True))
+    ours, eager = (transform(batch_of(), epoch=0, training=True)["pose_input"] for transform in (fast, plain))
+    torch.testing.assert_close(ours, eager, rtol=0, atol=2e-6)
+
+
 def test_every_sample_has_its_own_factors():
     images = torch.rand(3, 2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
     factors = torch.tensor([[1.2, 1.0, 0.9, 0.02], [0.8, 1.1, 1.0, -0.04], [1.0, 1.0, 1.0, 0.0]])
@@ -75,6 +94,16 @@ def test_every_sample_has_its_own_factors():
     alone = torch.cat([color_jitter(images[i : i + 1], factors[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
     torch.testing.assert_close(together[2], images[2], rtol=0, atol=1e-6)
+
+
+def test_bytes_are_jittered_as_their_fractions_and_in_any_portions(monkeypatch):
+    images = torch.randint(0, 256, (3, 2, 3, 16, 16), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    factors = torch.tensor([[1.2, 1.0, 0.9, 0.02], [0.8, 1.1, 1.0, -0.04], [1.0, 1.0, 1.0, 0.0]])
+    whole = color_jitter(images.float() / 255, factors)
+    assert color_jitter(images, factors).equal(whole)
+    for frames in (1, 4):  # of six
+        monkeypatch.setattr(jitter, "CHUNK", frames * 3 * 16 * 16)
+        assert color_jitter(images, factors).equal(whole)
 
 
 def test_a_third_of_a_turn_makes_red_green():

@@ -9,10 +9,9 @@ from yacs.config import CfgNode
 from ude.data import check
 from ude.data.images import prepare_reading
 from ude.data.sample import FrameSource
-from ude.data.translated import TranslatedFrames
 from ude.files import DataError, write_json
 
-from .sources import evaluation_source, training_source
+from .sources import evaluation_source, training_source, translated_frames
 
 BROKEN, REPORT, MEMORY = "broken.json", "report.json", "good_images.jsonl"
 """Files that a check writes: frames to leave out, all counts, and what need not be decoded again."""
@@ -113,8 +112,7 @@ def _translations(cfg: CfgNode, frames: Sequence[check.FrameFiles], training: bo
     """The translated images of the training frames, where the config names a folder of them."""
     if not training or not cfg.DATA.TRANSLATED.ROOT:
         return {}
-    translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
-    return check.translation_users(frames, translated)
+    return check.translation_users(frames, translated_frames(cfg))
 
 
 def _decode(

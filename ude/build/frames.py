@@ -1,28 +1,35 @@
 """Frames of the config in training batches and evaluation batches."""
 
-from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
+from ude.data.datasets import TrainingFrames
+from ude.data.evaluation_frames import EvaluationFrames, EvaluationLoader
 from ude.data.sample import FrameSource
 from ude.data.transforms import DeviceTransform
-from ude.data.translated import TranslatedFrames
 from ude.engine import TrainingData
 
-from .sources import training_source
+from .caches import frame_cache, lidar_cache
+from .sources import training_source, translated_frames
 
 
-def evaluation_loader(cfg: CfgNode, source: FrameSource) -> DataLoader:
+def evaluation_loader(cfg: CfgNode, source: FrameSource) -> EvaluationLoader:
     """Batches of key frames with sparse LiDAR depth, in order."""
-    frames = EvaluationFrames(source, size=cfg.DATA.SIZE)
-    return DataLoader(frames, cfg.EVAL.BATCH_SIZE, collate_fn=collate, num_workers=cfg.RUN.NUM_WORKERS)
+    frames = EvaluationFrames(
+        source,
+        size=cfg.DATA.SIZE,
+        frame_cache=frame_cache(cfg),
+        lidar_cache=lidar_cache(cfg, source),
+        on_error=cfg.DATA.ON_ERROR,
+        max_skipped=cfg.DATA.MAX_SKIPPED,
+    )
+    return EvaluationLoader(frames, cfg.EVAL.BATCH_SIZE, num_workers=cfg.RUN.NUM_WORKERS)
 
 
 def training_data(cfg: CfgNode) -> TrainingData:
     """The frames of the config's stage, in batches; neighbours and translations only where the stage uses them."""
     translated = None
     if cfg.STAGE == "student":
-        translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
+        translated = translated_frames(cfg)
     frames = TrainingFrames(
         training_source(cfg),
         size=cfg.DATA.SIZE,
@@ -31,13 +38,19 @@ def training_data(cfg: CfgNode) -> TrainingData:
         translated_prob=cfg.DATA.TRANSLATED.PROB,
         with_poses=cfg.MODEL.POSE == "ego",
         with_sources=cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off",
+        with_distance=cfg.STAGE == "teacher" and cfg.LOSS.VELOCITY > 0,
         cache=cfg.DATA.CACHE,
+        frame_cache=frame_cache(cfg),
+        on_device=cfg.DATA.CACHE_ON_DEVICE,
+        on_error=cfg.DATA.ON_ERROR,
+        max_skipped=cfg.DATA.MAX_SKIPPED,
         seed=cfg.SEED,
     )
     transform = DeviceTransform(
         color_jitter=cfg.DATA.COLOR_JITTER,
         flip_prob=cfg.DATA.FLIP_PROB,
         noise_prob=cfg.DATA.NOISE_PROB,
+        compiled=cfg.RUN.COMPILE,
         pose_input=cfg.STAGE == "teacher" and cfg.MODEL.POSE == "learned",  # a frozen pose network sees clean frames
         seed=cfg.SEED,
     )

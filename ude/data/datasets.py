@@ -1,27 +1,25 @@
-"""Data sets that turn a source of frames into samples, and the collation of samples into batches."""
+"""The data set of training: a source of frames in batches of samples; with that of evaluation and the collation."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ude.files import DataError
 from ude.geometry import resize_intrinsics
 
-from .images import prepare_reading, resize_image
-from .lidar import sparse_depth
+from .batches import collate
+from .caches.frames import FrameCache
+from .evaluation_frames import EvaluationFrames
+from .pixels import CachedPixels, ResidentPixels, SourcePixels
 from .sample import FrameSource, Sample
 from .seeds import uniform_draw
 from .translated import TranslatedFrames
+from .unreadable import UnreadableFrames
 
-_PADDING = {"lidar_index": -1, "lidar_value": 0.0}
-MAX_ENLARGEMENT = 4.0
-MAX_STRETCH = 1.5
-"""A translated image that must be enlarged or stretched by more than this is not the translation of its frame."""
+__all__ = ["EvaluationFrames", "TrainingFrames", "collate"]
 
 
 class TrainingFrames(Dataset):
@@ -29,7 +27,7 @@ class TrainingFrames(Dataset):
 
     The input of a frame is drawn anew in every epoch, by one draw over the real frame and the conditions that depends
     on seed, epoch and frame alone. A translation in quarantine gives way to the frame's next condition, or to the real
-    frame where it has none.
+    frame where it has none. A loader gets whole batches, which are filled in place.
 
     Args:
         source: the frames.
@@ -40,11 +38,19 @@ class TrainingFrames(Dataset):
             for n conditions, so that the real frame is as likely as each of them.
         with_poses: also give ``T_source_target``.
         with_sources: load the neighbours and what belongs to them; off for stages that need the frame alone.
+        with_distance: also give ``distance``, which needs a source that knows its motion.
         cache: keep resized frames in memory; every loader process has its own.
+        frame_cache: read frames from it instead of the image files.
+        on_device: keep the frames of ``frame_cache`` on the training device; :meth:`gather` then completes a batch.
+        on_error: ``raise`` when a frame cannot be read, or ``skip`` to take the next one that can.
+        max_skipped: share of frames, 0..1, above which skipping ends.
         seed: seed of the draws.
 
+    Attributes:
+        unreadable: the frames that were skipped.
+
     Raises:
-        MissingFileError: when a translated frame is missing.
+        DataError: when a translated frame or a frame of the cache is missing.
     """
 
     def __init__(
@@ -57,7 +63,12 @@ class TrainingFrames(Dataset):
         translated_prob: str | float = "auto",
         with_poses: bool = False,
         with_sources: bool = True,
+        with_distance: bool = True,
         cache: bool = False,
+        frame_cache: FrameCache | None = None,
+        on_device: bool = False,
+        on_error: str = "raise",
+        max_skipped: float = 0.01,
         seed: int = 0,
     ) -> None:
         self.source = source
@@ -67,12 +78,17 @@ class TrainingFrames(Dataset):
         self.translated_prob = _probability(translated, translated_prob)
         self.with_poses = with_poses and bool(self.offsets)
         self.with_sources = with_sources and bool(self.offsets)
+        self.with_distance = with_distance and self.with_sources
         self.seed = seed
-        self._cache: dict[tuple[int, int | str], Tensor] | None = {} if cache else None
-        prepare_reading()
+        self._resizings: dict[tuple[int, int], np.ndarray] = {}
+        self.unreadable = UnreadableFrames(source.frame_id, len(source), on_error=on_error, max_skipped=max_skipped)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # persistent loader processes see it change
         if translated is not None and self.translated_prob > 0:
             translated.require(source.frame_id(index) for index in range(len(source)))
+        self.pixels = SourcePixels(source, self.size, translated=translated, in_memory=cache and frame_cache is None)
+        if frame_cache is not None:
+            kind = ResidentPixels if on_device else CachedPixels
+            self.pixels = kind(self.pixels, frame_cache, self.offsets if self.with_sources else ())
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose inputs are drawn."""
@@ -82,23 +98,21 @@ class TrainingFrames(Dataset):
         return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
-        target, drawn = self._frame(index, 0), self.drawn_condition(index)
-        K = torch.from_numpy(self.source.intrinsics(index))
-        sample = Sample(
-            frame_id=self.source.frame_id(index),
-            condition=self.source.condition(index),
-            input_condition=drawn or self.source.condition(index),
-            target=target,
-            input=self._frame(index, drawn) if drawn else target,
-            K=resize_intrinsics(K, self.source.native_size(index), self.size).float(),
-        )
-        if self.with_sources:
-            sample["sources"] = torch.stack([self._frame(index, offset) for offset in self.offsets])
-            sample["distance"] = torch.tensor([self.source.distance(index, offset) for offset in self.offsets])
-        if self.with_poses:
-            poses = np.stack([self.source.T_source_target(index, offset) for offset in self.offsets])
-            sample["T_source_target"] = torch.from_numpy(poses).float()
-        return sample
+        return Sample(**{key: values[0] for key, values in self.__getitems__([index]).items()})
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Batch of frames; a loader asks for it instead of single samples."""
+        batch = self._empty(len(indices))
+        for place, index in enumerate(indices):
+            self.unreadable.read_next(index, partial(self._fill, batch, place))
+        tensors = {key: torch.from_numpy(value) for key, value in batch.items() if isinstance(value, np.ndarray)}
+        if self.translated is None:
+            tensors["input"] = tensors["target"]
+        return batch | tensors
+
+    def gather(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch with the frames that are kept on its device; any other batch as it is."""
+        return self.pixels.gather(batch)
 
     def drawn_condition(self, index: int) -> str | None:
         """Translation condition that a frame's input has in this epoch, None for the real frame."""
@@ -111,69 +125,46 @@ class TrainingFrames(Dataset):
         place, usable = int(draw / self.translated_prob * len(conditions)), self.translated.usable(frame_id)
         return next((name for name in (*conditions[place:], *conditions[:place]) if name in usable), None)
 
-    def _frame(self, index: int, which: int | str) -> Tensor:
-        """The neighbour at an offset, or the translation to a condition, uint8 (3, H, W) at the samples' size."""
-        if self._cache is not None and (index, which) in self._cache:
-            return self._cache[index, which]
-        if isinstance(which, str):
-            frame = self._translated_frame(self.source.frame_id(index), which)
-        else:
-            frame = resize_image(self.source.image(index, which, min_size=self.size), self.size)
-        if self._cache is not None:
-            self._cache[index, which] = frame
-        return frame
+    def _empty(self, count: int) -> dict[str, Any]:
+        """Batch of which nothing is filled in, in arrays; without translations its input is its target."""
+        shape, dtype, sources = self.pixels.shape, self.pixels.dtype, len(self.offsets)
+        batch = {name: [""] * count for name in ("frame_id", "condition", "input_condition")}
+        batch |= {"target": np.empty((count, *shape), dtype), "K": np.empty((count, 3, 3), np.float32)}
+        if self.translated is not None:
+            batch["input"] = np.empty((count, *shape), dtype)
+        if self.with_sources:
+            batch["sources"] = np.empty((count, sources, *shape), dtype)
+        if self.with_distance:
+            batch["distance"] = np.empty((count, sources), np.float32)
+        if self.with_poses:
+            batch["T_source_target"] = np.empty((count, sources, 4, 4), np.float32)
+        return batch
 
-    def _translated_frame(self, frame_id: str, condition: str) -> Tensor:
-        pixels = self.translated.image(frame_id, condition)
-        scale_y, scale_x = self.size[0] / pixels.shape[0], self.size[1] / pixels.shape[1]
-        stretch = max(scale_y / scale_x, scale_x / scale_y)
-        if max(scale_y, scale_x) > MAX_ENLARGEMENT or stretch > MAX_STRETCH:
-            path, (height, width) = self.translated.path(frame_id, condition), pixels.shape[:2]
-            raise DataError(
-                f"{path} is {height} x {width} (height x width), which does not fit a frame of {self.size[0]} x "
-                f"{self.size[1]}; remove it and translate again"
-            )
-        return resize_image(pixels, self.size)
+    def _fill(self, batch: dict[str, Any], place: int, index: int) -> None:
+        """Put a frame in its place in a batch."""
+        source, drawn, condition = self.source, self.drawn_condition(index), self.source.condition(index)
+        self.pixels.fill(batch["target"], place, index, 0)
+        if drawn is not None:
+            self.pixels.fill(batch["input"], place, index, drawn)
+        elif self.translated is not None:
+            batch["input"][place] = batch["target"][place]
+        for number, offset in enumerate(self.offsets):
+            if self.with_sources:
+                self.pixels.fill(batch["sources"], (place, number), index, offset)
+            if self.with_distance:
+                batch["distance"][place, number] = source.distance(index, offset)
+            if self.with_poses:
+                batch["T_source_target"][place, number] = source.T_source_target(index, offset)
+        batch["K"][place] = self._resizing(source.native_size(index)) @ source.intrinsics(index)
+        batch["frame_id"][place], batch["condition"][place] = source.frame_id(index), condition
+        batch["input_condition"][place] = drawn or condition
 
-
-class EvaluationFrames(Dataset):
-    """Evaluation samples: the real frame as the input, and its LiDAR depth at the native size.
-
-    Args:
-        source: the frames.
-        size: (height, width) of the input [px].
-    """
-
-    def __init__(self, source: FrameSource, *, size: tuple[int, int]) -> None:
-        self.source = source
-        self.size = tuple(size)
-        prepare_reading()
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Sample:
-        depth = self.source.lidar_depth(index)
-        lidar_index, lidar_value = sparse_depth(depth)
-        return Sample(
-            frame_id=self.source.frame_id(index),
-            condition=self.source.condition(index),
-            input=resize_image(self.source.image(index, min_size=self.size), self.size),
-            lidar_index=torch.from_numpy(lidar_index),
-            lidar_value=torch.from_numpy(lidar_value),
-            native_size=torch.tensor(depth.shape),
-        )
-
-
-def collate(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Batch of samples: tensors stacked, strings in lists, sparse LiDAR padded with index -1 and value 0."""
-    return {key: _stacked(key, [sample[key] for sample in samples]) for key in samples[0]}
-
-
-def _stacked(key: str, values: list[Any]) -> Any:
-    if key in _PADDING:
-        return pad_sequence(values, batch_first=True, padding_value=_PADDING[key])
-    return torch.stack(values) if isinstance(values[0], Tensor) else values
+    def _resizing(self, native_size: tuple[int, int]) -> np.ndarray:
+        """What turns intrinsics at a native size into those of the samples, float64 (3, 3)."""
+        if native_size not in self._resizings:
+            identity = torch.eye(3, dtype=torch.float64)
+            self._resizings[native_size] = resize_intrinsics(identity, native_size, self.size).numpy()
+        return self._resizings[native_size]
 
 
 def _probability(translated: TranslatedFrames | None, value: str | float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .jitter import color_jitter
+from .jitter import color_jitter, compiled_color_jitter, unit_range
 from .seeds import derived_seed, uniform_draw
 
 NOISE_SIGMA = 0.045
@@ -32,6 +32,7 @@ class DeviceTransform:
         flip_prob: probability that a depth input is mirrored.
         noise_prob: probability that a depth input gets noise.
         pose_input: whether a pose network is trained, which needs augmented frames: three quarters of the work.
+        compiled: change colours through torch.compile, at a fraction of the cost; needs a C++ compiler.
         seed: seed of the draws.
     """
 
@@ -39,6 +40,7 @@ class DeviceTransform:
     flip_prob: float = 0.0
     noise_prob: float = 0.0
     pose_input: bool = True
+    compiled: bool = False
     seed: int = 0
 
     def __call__(self, batch: dict[str, Any], epoch: int, training: bool) -> dict[str, Any]:
@@ -55,16 +57,19 @@ class DeviceTransform:
             ``flipped`` (B,) bool, and with sources and where wanted ``pose_input`` (B, 1 + S, 3, H, W), made of the
             real target and sources, never translated and never mirrored.
         """
-        images = {key: _to_float(batch[key]) for key in ("target", "sources") if key in batch}
-        frames = [_to_float(batch["input"])[:, None]]
+        images = {key: unit_range(batch[key]) for key in ("target", "sources") if key in batch}
+        frames = [batch["input"][:, None]]
         wanted = self.pose_input and "sources" in images
         if wanted:
-            frames += [images["target"][:, None], images["sources"]]
-        stack = torch.cat(frames, dim=1)  # (B, 1 or 2 + S, 3, H, W)
+            frames += [batch["target"][:, None], batch["sources"]]
+        stack = torch.cat(frames, dim=1)  # bytes (B, 1 or 2 + S, 3, H, W)
         flipped = torch.zeros(len(stack), dtype=torch.bool, device=stack.device)
         if training:
             factors, flips = self._draws(batch["frame_id"], epoch)
-            stack, flipped = color_jitter(stack, _on(stack.device, factors)), _on(stack.device, flips)
+            jitter = compiled_color_jitter() if self.compiled else color_jitter
+            stack, flipped = jitter(stack, _on(stack.device, factors)), _on(stack.device, flips)
+        else:
+            stack = unit_range(stack)
         depth_input = torch.where(flipped[:, None, None, None], stack[:, 0].flip(-1), stack[:, 0])
         if training and self.noise_prob > 0:
             depth_input = self._with_noise(depth_input, batch["frame_id"], epoch)
@@ -95,8 +100,3 @@ class DeviceTransform:
 def _on(device: torch.device, values: Tensor) -> Tensor:
     """Values of the CPU on a device, without waiting for what it still has to do."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
-
-
-def _to_float(images: Tensor) -> Tensor:
-    """Images in [0, 1] of uint8 ones."""
-    return images.float() / 255

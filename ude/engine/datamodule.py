@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, Sampler
 
-from ude.data.datasets import TrainingFrames, collate
+from ude.data.batches import collate
+from ude.data.datasets import TrainingFrames
 from ude.data.transforms import DeviceTransform
 from ude.files import DataError
 
@@ -110,7 +111,7 @@ class TrainingData(L.LightningDataModule):
 
     def callbacks(self) -> list[Callback]:
         """What keeps the frames in step with the run."""
-        return [EpochSeeds(self.frames), WholeEpochs()]
+        return [EpochSeeds(self.frames), SkippedFrames(self.frames), WholeEpochs()]
 
     def state_dict(self) -> dict[str, int]:
         """How many batches are done, in all epochs; Lightning stores it in checkpoints."""
@@ -122,8 +123,23 @@ class TrainingData(L.LightningDataModule):
         self.sampler.set_epoch(epoch)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Augment the batch on its device."""
-        return self.transform(batch, epoch=self.trainer.current_epoch, training=True)
+        """Complete the batch with frames that are kept on its device, and augment it there."""
+        return self.transform(self.frames.gather(batch), epoch=self.trainer.current_epoch, training=True)
+
+
+class SkippedFrames(Callback):
+    """Says at the end how many frames could not be read and were skipped.
+
+    Args:
+        frames: the training frames.
+    """
+
+    def __init__(self, frames: TrainingFrames) -> None:
+        self.frames = frames
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the count, where there is one."""
+        self.frames.unreadable.report()
 
 
 class WholeEpochs(Callback):

@@ -1,0 +1,125 @@
+"""The caches that DATA.CACHE_ROOT names: filling and opening them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from yacs.config import CfgNode
+
+from ude.config import ConfigError
+from ude.data.caches.frames import FrameCache, FrameFormat
+from ude.data.caches.lidar import LidarCache, write_lidar_cache
+from ude.data.caches.writing import CacheOptions, CacheSummary, Read, write_frame_cache
+from ude.data.images import resize_filter
+from ude.data.pixels import SourcePixels, Which
+from ude.data.sample import FrameSource
+from ude.files import DataError, exit_on_terminate
+
+from .sources import evaluation_source, training_source, translated_frames
+
+TRAIN, VAL = "train", "val"
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def frame_cache(cfg: CfgNode) -> FrameCache | None:
+    """The cache of frames that the config names, None where it names none.
+
+    Raises:
+        DataError: there is none, or its frames have another size or crop than those of the config.
+    """
+    if not cfg.DATA.CACHE_ROOT:
+        return None
+    cache = FrameCache(_frames_folder(cfg), _roots(cfg))
+    cache.require(size=cfg.DATA.SIZE, crop=cfg.DATA.CROP)
+    return cache
+
+
+def lidar_cache(cfg: CfgNode, source: FrameSource) -> LidarCache | None:
+    """The cache of LiDAR depth for a source, None where the config names no caches or none was written.
+
+    Raises:
+        DataError: it lacks a frame of the source, or is out of date.
+    """
+    if not cfg.DATA.CACHE_ROOT or not _lidar_folder(cfg).is_dir():
+        return None
+    return LidarCache(_lidar_folder(cfg), source)
+
+
+def write_frames(
+    cfg: CfgNode, splits: Sequence[str], *, store: str = "memmap", threads: int | None = None, progress: bool = True
+) -> CacheSummary:
+    """Put the frames that a config trains with and evaluates on into its cache.
+
+    Args:
+        cfg: the config.
+        splits: ``train`` for the training frames, with the neighbours and translations that the stage uses; ``val`` for
+            DATA.SPLIT_VAL; anything else for a split to evaluate on.
+        store: ``memmap`` or ``jpeg``.
+        threads: how many decode at a time; None takes one per core.
+        progress: show progress bars.
+
+    Raises:
+        ConfigError: DATA.CACHE_ROOT is empty.
+        DataError: a frame cannot be read, or the cache holds frames of another kind.
+    """
+    folder = _frames_folder(cfg)
+    images = {path: read for split in splits for path, read in _images(cfg, split)}
+    frames = FrameFormat(tuple(cfg.DATA.SIZE), tuple(cfg.DATA.CROP), store, resize_filter())
+    options = CacheOptions(threads or os.cpu_count() or 1, cfg.DATA.ON_ERROR == "skip", progress)
+    with exit_on_terminate():
+        return write_frame_cache(folder, images, frames, roots=_roots(cfg), options=options)
+
+
+def write_lidar(cfg: CfgNode, splits: Sequence[str], *, progress: bool = True) -> int:
+    """Put the LiDAR depth of evaluation splits into the config's cache; returns how many frames were projected."""
+    folder = _lidar_folder(cfg)
+    with exit_on_terminate():
+        return sum(write_lidar_cache(_source(cfg, split), folder, progress=progress) for split in splits)
+
+
+def _images(cfg: CfgNode, split: str) -> Iterator[tuple[Path, Read]]:
+    """Image files of a split, some of them more than once, and what reads the pixels of each."""
+    if split == TRAIN:
+        source = training_source(cfg)
+        translated = None
+        if cfg.STAGE == "student":
+            translated = translated_frames(cfg)
+            translated.require(source.frame_id(index) for index in range(len(source)))
+        offsets = cfg.DATA.FRAME_OFFSETS if cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off" else ()
+    else:
+        source, translated, offsets = _source(cfg, split), None, ()
+    pixels = SourcePixels(source, cfg.DATA.SIZE, translated=translated)
+    for index, which, path in pixels.paths(offsets):
+        if path.suffix.lower() not in _SUFFIXES:
+            raise DataError(f"{path} is no image, and only those can be kept by file; set DATA.CACHE_ROOT to ''")
+        yield path, partial(_pixels, pixels, index, which)
+
+
+def _pixels(pixels: SourcePixels, index: int, which: Which) -> np.ndarray:
+    return pixels.read(index, which).numpy()
+
+
+def _source(cfg: CfgNode, split: str) -> FrameSource:
+    return evaluation_source(cfg, cfg.DATA.SPLIT_VAL if split == VAL else split)
+
+
+def _roots(cfg: CfgNode) -> dict[str, str]:
+    """Folders that image files are below, by the names under which a cache knows them."""
+    roots = {"frames": cfg.DATA.ROOT, "translated": cfg.DATA.TRANSLATED.ROOT}
+    return {name: root for name, root in roots.items() if root}
+
+
+def _frames_folder(cfg: CfgNode) -> Path:
+    return _cache_root(cfg) / "frames"
+
+
+def _lidar_folder(cfg: CfgNode) -> Path:
+    return _cache_root(cfg) / "lidar"
+
+
+def _cache_root(cfg: CfgNode) -> Path:
+    if not cfg.DATA.CACHE_ROOT:
+        raise ConfigError("DATA.CACHE_ROOT must name the folder of the caches, got ''")
+    return Path(cfg.DATA.CACHE_ROOT)

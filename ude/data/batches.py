@@ -1,0 +1,29 @@
+"""Samples in batches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from .sample import Sample
+
+_PADDING = {"lidar_index": -1, "lidar_value": 0.0}
+
+
+def collate(samples: Sequence[Sample] | dict[str, Any]) -> dict[str, Any]:
+    """Batch of samples: tensors stacked, strings in lists, sparse LiDAR padded with index -1 and value 0.
+
+    What is a batch already, stays; no sample makes an empty batch.
+    """
+    if isinstance(samples, dict):
+        return samples
+    keys = samples[0] if samples else ()
+    return {key: _stacked(key, [sample[key] for sample in samples]) for key in keys}
+
+
+def _stacked(key: str, values: list[Any]) -> Any:
+    if key in _PADDING:
+        return pad_sequence(values, batch_first=True, padding_value=_PADDING[key])
+    return torch.stack(values) if isinstance(values[0], Tensor) else values

@@ -1,0 +1,1 @@
+"""What is slow to read, kept in the form that it is needed in: resized frames and projected LiDAR."""
