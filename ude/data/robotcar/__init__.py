@@ -1,0 +1,18 @@
+"""Oxford RobotCar: preparation of the raw traverses, and the source of the prepared frames."""
+
+from .frames import FORMATS, Preparation
+from .prepare import prepare
+from .prepared import read_prepared
+from .source import RobotCarFrames
+from .splits import SPLITS, import_md4all, is_official_split
+
+__all__ = [
+    "FORMATS",
+    "SPLITS",
+    "Preparation",
+    "RobotCarFrames",
+    "import_md4all",
+    "is_official_split",
+    "prepare",
+    "read_prepared",
+]
