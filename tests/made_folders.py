@@ -169,11 +169,11 @@ def write_own_images(root: Path, *, frames: int = 5, **content: object) -> Path:
 
 
 def write_video(path: Path, *, frames: int = 12, fps: float = 12.0, size: tuple[int, int] = (96, 160)) -> Path:
-    """Frames of one grey level each, 20 x number + 5; Motion JPEG in avi, MPEG-4 in mp4."""
+    """Frames of one grey level each, 20 x number + 5; Motion JPEG in avi and mkv, MPEG-4 in mp4."""
     import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix in (".avi", ".mkv") else "mp4v"))
     writer = cv2.VideoWriter(str(path), code, fps, size[::-1])
     for number in range(frames):
         writer.write(np.full((*size, 3), (20 * number + 5) % 256, np.uint8))

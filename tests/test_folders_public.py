@@ -176,6 +176,63 @@ def test_depth_is_baseline_times_focal_length_by_disparity(streets):
         np.testing.assert_allclose(depth, 0.209313 * 2262.5 / 20, rtol=1e-6)
 
 
+def test_focal_length_and_baseline_come_from_one_file_that_is_read_once(streets, tmp_path, monkeypatch):
+    shutil.copytree(streets / "leftImg8bit_sequence" / "train", tmp_path / "leftImg8bit_sequence" / "train")
+    shutil.copytree(streets / "disparity_sequence", tmp_path / "disparity_sequence")
+    shutil.copytree(streets / "camera" / "train", tmp_path / "camera" / "train")
+    cameras = tmp_path / "camera" / "train" / "aachen"
+    path = cameras / "aachen_000000_000019_camera.json"
+    other = json.loads(path.read_text())
+    other["extrinsic"]["baseline"], other["intrinsic"]["fx"] = 0.4, 3000.0
+    (cameras / "aachen_000000_000017_camera.json").write_text(json.dumps(other))
+    frames = CityscapesFrames(tmp_path)
+    assert frames.frame_id(0).endswith("_000017")  # its snippet's middle is nearest to 000019
+    shutil.rmtree(tmp_path / "camera")
+    np.testing.assert_allclose(frames.sparse_lidar(0)[1], 0.209313 * 2262.5 / 20, rtol=1e-6)
+
+
+def stand_still(root, split, name):
+    path = next(root.glob(f"vehicle_sequence/{split}/*/{name}_vehicle.json"))
+    made_folders.write_text(path, json.dumps({"speed": -0.1}))
+    return path
+
+
+def test_frames_at_which_the_car_stands_are_left_out_and_counted(city):
+    stand_still(city, "val", "lindau_000003_000018")
+    frames = CityscapesFrames(city, split="val", min_speed=0.5)
+    assert frames.num_slow == 1
+    assert [frames.frame_id(index)[-6:] for index in range(3)] == ["000017", "000019", "000020"]
+    assert CityscapesFrames(city, split="val").num_slow == 0
+    with pytest.raises(DataError, match=r"all 4 frames of split val .* slower than 20 m/s"):
+        CityscapesFrames(city, split="val", min_speed=20.0)
+
+
+def test_a_car_that_drives_backwards_is_fast_too(city):
+    path = stand_still(city, "val", "lindau_000003_000018")
+    path.write_text(json.dumps({"speed": -3.0}))
+    frames = CityscapesFrames(city, split="val", offsets=(1,), min_speed=0.5)
+    assert frames.num_slow == 0
+    assert frames.distance(1, 1) == pytest.approx(3 / 17)
+
+
+def test_the_speed_of_annotated_frames_may_lie_in_a_folder_of_its_own(city):
+    path = stand_still(city, "val", "lindau_000003_000018")
+    (city / "vehicle" / "val" / "lindau").mkdir(parents=True)
+    path.rename(city / "vehicle" / "val" / "lindau" / path.name)
+    assert CityscapesFrames(city, split="val", min_speed=0.05).num_slow == 0
+    assert CityscapesFrames(city, split="val", min_speed=0.5).num_slow == 1
+
+
+def test_a_smallest_speed_without_vehicle_files_is_an_error_with_the_remedy(city):
+    stand_still(city, "val", "lindau_000003_000018").unlink()
+    with pytest.raises(
+        DataError, match=r"000018_vehicle\.json: no such file, so no speed .*DATA\.MIN_SPEED 0"
+    ) as caught:
+        CityscapesFrames(city, split="val", min_speed=0.5)
+    assert "\n" not in str(caught.value)
+    assert len(CityscapesFrames(city, split="val")) == 4
+
+
 def test_the_single_images_serve_without_neighbours(streets, tmp_path):
     shutil.copytree(streets, tmp_path / "single")
     (tmp_path / "single" / "leftImg8bit_sequence").rename(tmp_path / "single" / "leftImg8bit")
@@ -197,6 +254,8 @@ def test_damaged_camera_files_are_refused_by_name(city):
         ({**whole, "intrinsic": {}}, r"intrinsic\.fx must be a number, got None"),
         ({**whole, "intrinsic": {**whole["intrinsic"], "fx": -1}}, "are no intrinsics of an image of 1024 x 2048"),
         ([], r"intrinsic\.fx must be a number"),
+        ({**whole, "extrinsic": {}}, r"extrinsic\.baseline must be a number, got None"),
+        ({**whole, "extrinsic": {"baseline": -0.2}}, r"extrinsic\.baseline must be above 0 m, got -0\.2"),
     ):
         path.write_text(json.dumps(row))
         with pytest.raises(DataError, match=message) as caught:
@@ -216,7 +275,9 @@ def test_a_recording_without_camera_files_is_named(city):
 
 def test_missing_speed_is_an_error_with_the_remedy(city):
     shutil.rmtree(city / "vehicle_sequence")
-    with pytest.raises(DataError, match=r"_vehicle\.json: no such file, so no distance; .*LOSS\.VELOCITY 0"):
+    with pytest.raises(
+        DataError, match=r"_vehicle\.json: no such file, so no speed and no distance; .*LOSS\.VELOCITY 0"
+    ):
         CityscapesFrames(city, split="val", offsets=(1,)).distance(0, 1)
 
 

@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import struct
+import threading
+import time
 from pathlib import Path
 
 import made_folders
@@ -11,7 +15,7 @@ import pytest
 from ude.data.folders import video as video_module
 from ude.data.folders.image_folder import ImageFolderFrames
 from ude.data.folders.video import MANIFEST, extracted_frames
-from ude.files import DataError, FolderInUseError
+from ude.files import DataError, DiskFullError, lock, lock_folder, turns
 
 CONTENT = {"K": [[0.58, 0, 0.5], [0, 1.0, 0.5], [0, 0, 1]], "normalised": True}
 
@@ -93,22 +97,32 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_frames(tmp_path, mon
         assert (folder / image.name).read_bytes() == image.read_bytes()
 
 
-@pytest.mark.parametrize("lives", [True, False])
-def test_one_process_works_and_the_others_wait_unless_nobody_knows_of_it(tmp_path, monkeypatch, lives):
+def test_processes_that_come_together_take_a_video_apart_once(tmp_path, monkeypatch):
     path = made_folders.write_video(tmp_path / "own" / "drive.avi")
-    asked = []
+    extract, extracted, found = video_module._extract, [], []
 
-    def taken(folder):
-        asked.append(folder)
-        if lives and len(asked) == 3:
-            (folder / MANIFEST).write_text("{}")  # the other process is done
-        raise FolderInUseError("taken", lives=lives)
+    def slow_extract(*args):
+        extracted.append(args)
+        time.sleep(0.2)
+        extract(*args)
 
-    monkeypatch.setattr(video_module, "lock_folder", taken)
-    monkeypatch.setattr(video_module, "_WAIT_S", 0)
-    folder = extracted_frames(path, tmp_path / "index")
-    assert len(asked) == (3 if lives else 1)
-    assert len([*folder.glob("*.jpg")]) == (0 if lives else 12)
+    monkeypatch.setattr(video_module, "_extract", slow_extract)
+    monkeypatch.setattr(turns, "_WAIT_S", 0.05)
+    here = lock._this_process()
+    monkeypatch.setattr(lock, "_this_process", lambda: here | {"host": "node2"})
+    name = extracted_frames(path, tmp_path / "other").name
+    extracted.clear()
+    with lock_folder(tmp_path / "index" / "videos" / name):  # by another machine, dead or alive
+        monkeypatch.setattr(lock, "_this_process", lambda: here)
+        jobs = [
+            threading.Thread(target=lambda: found.append(extracted_frames(path, tmp_path / "index"))) for _ in range(4)
+        ]
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join(20)
+    assert len(extracted) == 1
+    assert [len([*folder.glob("*.jpg")]) for folder in found] == [12] * 4
 
 
 def damaged(path: Path, kind: str) -> Path:
@@ -117,7 +131,7 @@ def damaged(path: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+@pytest.mark.parametrize("suffix", ["avi", "mp4", "mkv"])
 @pytest.mark.parametrize("kind", ["empty", "text", "half"])
 def test_a_damaged_video_is_refused_by_name_in_one_line(tmp_path, suffix, kind):
     path = damaged(made_folders.write_video(tmp_path / "own" / f"drive.{suffix}", frames=40), kind)
@@ -125,6 +139,74 @@ def test_a_damaged_video_is_refused_by_name_in_one_line(tmp_path, suffix, kind):
         extracted_frames(path, tmp_path / "index")
     assert "\n" not in str(caught.value)
     assert not [*(tmp_path / "index").rglob(MANIFEST)]
+
+
+def stretched(path: Path, factor: float) -> Path:
+    """Move the frames of a Matroska file apart in time, and its end: the rate that it states is wrong then."""
+    data = bytearray(path.read_bytes())
+    length = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, length, struct.unpack_from(">d", data, length)[0] * factor)
+    clusters = re.finditer(rb"\x1f\x43\xb6\x75..\xbf\x84....\xe7\x82(?=..)", data, re.DOTALL)  # start: two bytes [ms]
+    frames = [*re.finditer(rb"\xa3[\x40-\x7f].\x81(?=..\x80\xff\xd8)", data, re.DOTALL)]  # from the cluster's start
+    assert len(frames) == 60
+    for place in [match.end() for match in (*clusters, *frames)]:
+        struct.pack_into(">h", data, place, round(struct.unpack_from(">h", data, place)[0] * factor))
+    path.write_bytes(data)
+    return path
+
+
+def test_a_video_of_a_varying_rate_is_taken_with_a_warning(tmp_path, caplog):
+    path = stretched(made_folders.write_video(tmp_path / "own" / "drive.mkv", frames=60, fps=24), 80 / 60)
+    folder = extracted_frames(path, tmp_path / "index")
+    assert len([*folder.glob("*.jpg")]) == 60
+    assert "60 frames instead of the announced 80" in caplog.text
+
+
+def test_a_cut_video_of_a_varying_rate_is_refused(tmp_path):
+    path = stretched(made_folders.write_video(tmp_path / "own" / "drive.mkv", frames=60, fps=24), 80 / 60)
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 5])
+    with pytest.raises(DataError, match=r"drive\.mkv: only \d+ of 80 frames can be decoded up to second"):
+        extracted_frames(path, tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("count", "last_s", "announced", "rate", "whole"),
+    [
+        (60, 5.9, 60, 10, True),
+        (45, 7.83, 80, 10, True),  # frames of 0.178 s
+        (45, 6.5, 80, 10, False),
+        (45, 0.0, 80, 10, False),  # the times are unknown
+        (45, 7.83, 80, 0, False),  # so is the rate
+        (60, 0.0, 0, 0, True),  # nothing is announced
+        (0, 0.0, 0, 0, False),
+        (2, 3.0, 90, 10, False),
+        (2, 3.0, 60, 10, True),  # one frame each three seconds
+    ],
+)
+def test_only_a_video_without_its_end_is_cut(count, last_s, announced, rate, whole):
+    if whole:
+        video_module._require_end(Path("a.mkv"), count, last_s, announced, rate)
+        return
+    with pytest.raises(DataError, match="copy or download the video again"):
+        video_module._require_end(Path("a.mkv"), count, last_s, announced, rate)
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_with_the_key(tmp_path):
+    path = made_folders.write_video(tmp_path / "own" / "drive.avi")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file.*set DATA\.INDEX_ROOT") as caught:
+        extracted_frames(path, tmp_path / "file" / "index")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_refused_with_the_key(tmp_path, monkeypatch):
+    def full(*_):
+        raise DiskFullError("no space left to write it")
+
+    path = made_folders.write_video(tmp_path / "own" / "drive.avi")
+    monkeypatch.setattr(video_module, "write_image", full)
+    with pytest.raises(DiskFullError, match=r"set DATA\.INDEX_ROOT"):
+        extracted_frames(path, tmp_path / "index")
 
 
 def test_frames_are_never_written_beside_the_video(tmp_path):

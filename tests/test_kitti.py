@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from made_folders import BASELINE, K_KITTI, SIZE, STEP, WALL
 
+from ude.data.folders import kitti as kitti_module
 from ude.data.folders.kitti import KittiFrames
 from ude.data.folders.oxts import T_world_imu, read_oxts
 from ude.data.folders.velodyne import kitti_projection, read_velodyne
-from ude.files import DataError
+from ude.files import DataError, read_arrays, write_arrays
 
 DATE, DRIVE = "2011_09_26", "2011_09_26_drive_0001_sync"
 
@@ -165,6 +166,83 @@ def test_a_speed_without_oxts_is_an_error_with_the_remedy(tmp_path):
     with pytest.raises(DataError, match=r"0000000000\.txt: no such oxts file.*DATA\.MIN_SPEED 0"):
         KittiFrames(root, min_speed=0.5)
     assert len(KittiFrames(root)) == 12
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """Names of the oxts files that are read, in turn."""
+    found = []
+
+    def counted(path):
+        found.append(path.name)
+        return read_oxts(path)
+
+    monkeypatch.setattr(kitti_module, "read_oxts", counted)
+    return found
+
+
+def test_oxts_files_are_read_once_for_both_cameras_and_not_again(tmp_path, opened):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=4)
+    options = {"min_speed": 0.5, "index_root": tmp_path / "index"}
+    assert len(KittiFrames(root, **options)) == 6
+    assert sorted(opened) == [f"{number:010d}.txt" for number in range(4)]
+    opened.clear()
+    again = KittiFrames(root, **options)
+    assert not opened
+    assert (len(again), again.num_slow) == (6, 2)
+    assert KittiFrames(root, min_speed=13.0 / 2, index_root=tmp_path / "index").num_slow == 2
+    assert not opened
+    assert not list(root.rglob("*.npz"))
+
+
+def test_of_a_split_file_only_the_frames_that_it_names_are_read(tmp_path, opened):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=4)
+    options = {"min_speed": 0.5, "index_root": tmp_path / "index"}
+    KittiFrames(root, split=split_file(tmp_path, f"{DRIVE}_03_0000000002 day-clear"), **options)
+    assert opened == ["0000000002.txt"]
+    KittiFrames(root, **options)
+    assert sorted(opened) == [f"{number:010d}.txt" for number in (0, 1, 2, 3)]
+
+
+def test_speeds_of_a_folder_that_has_changed_are_read_again(tmp_path, opened):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=3, cameras=("02",))
+    oxts, options = root / DATE / DRIVE / "oxts" / "data", {"min_speed": 0.5, "index_root": tmp_path / "index"}
+    KittiFrames(root, **options)
+    (oxts / "0000000001.txt").unlink()
+    with pytest.raises(DataError, match=r"0000000001\.txt: no such oxts file.*DATA\.MIN_SPEED 0"):
+        KittiFrames(root, **options)
+    (oxts / "0000000001.txt").write_text(made_folders.oxts_line(0))
+    os.utime(oxts, ns=(0, 1))
+    assert KittiFrames(root, **options).num_slow == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", "cut", "not finite"])
+def test_damaged_speeds_are_read_again(tmp_path, opened, damage, caplog):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=3, cameras=("02",))
+    options = {"min_speed": 0.5, "index_root": tmp_path / "index"}
+    KittiFrames(root, **options)
+    (path,) = (tmp_path / "index").rglob("*.npz")
+    if damage == "not finite":
+        write_arrays(path, {**read_arrays(path), "speeds": np.full(3, np.nan)})
+    else:
+        path.write_bytes(path.read_bytes()[:-40] if damage == "cut" else damage)
+    for count in (3, 0):
+        opened.clear()
+        assert KittiFrames(root, **options).num_slow == 1
+        assert len(opened) == count
+    assert f"{path} is damaged and is written again" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["kitti/index", "file/index"])
+def test_where_speeds_cannot_be_kept_they_are_read_at_every_start(tmp_path, opened, place, caplog):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=3, cameras=("02",))
+    (tmp_path / "file").write_text("")
+    for _ in range(2):
+        opened.clear()
+        assert KittiFrames(root, min_speed=0.5, index_root=tmp_path / place).num_slow == 1
+        assert len(opened) == 3
+    assert "DATA.INDEX_ROOT" in caplog.text
+    assert not (root / "index").exists()
 
 
 def test_a_missing_sweep_is_no_lidar_and_named(own):

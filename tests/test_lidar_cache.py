@@ -2,14 +2,19 @@
 
 import os
 import pickle
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import made_folders
 import numpy as np
 import pytest
 
 from ude.data.caches import lidar as cache_module
+from ude.data.caches import lidar_files as files_module
 from ude.data.caches.lidar import LidarCache, write_lidar_cache
+from ude.data.folders.kitti import KittiFrames
+from ude.data.nuscenes import NuScenesFrames
 from ude.files import DataError, FolderInUseError, MissingFileError, lock_folder
 
 COUNTS = (5, 0, 700, 33)
@@ -21,9 +26,12 @@ class Recorded:
 
     folder: Path
     names: tuple[str, ...] = ("a", "b", "c", "d")
-    size: tuple[int, int] = (30, 50)
+    size: tuple[int, int] = (50, 80)
     rules: str = "corrected"
     scale: float = 1.0
+    scales: dict[str, float] = field(default_factory=dict)  # by scene
+    scenes: dict[str, str] = field(default_factory=dict)  # by frame
+    focal: dict[str, float] = field(default_factory=dict)  # by frame
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -42,6 +50,12 @@ class Recorded:
     def frame_id(self, index: int) -> str:
         return self.names[index]
 
+    def scene(self, index: int) -> str:
+        return self.scenes.get(self.names[index], "drive")
+
+    def intrinsics(self, index: int) -> np.ndarray:
+        return np.diag([self.focal.get(self.names[index], 40.0)] * 2 + [1.0])
+
     def native_size(self, index: int) -> tuple[int, int]:
         return self.size
 
@@ -54,7 +68,9 @@ class Recorded:
         if b"broken" in path.read_bytes():
             raise DataError(f"{path}: broken")
         pixels, depth = np.frombuffer(path.read_bytes()).reshape(2, -1)
-        return pixels.astype(np.int64), (self.scale * depth).astype(np.float32)
+        return pixels.astype(np.int64), (self.scale * self.scales.get(self.scene(index), 1.0) * depth).astype(
+            np.float32
+        )
 
 
 @pytest.fixture
@@ -134,10 +150,10 @@ def test_frames_without_lidar_are_passed_over(source, folder):
         (lambda s: rewrite(s.path("b"), b"1234"), "out of date: the LiDAR file of b has changed"),
         (lambda s: os.utime(s.path("b"), ns=(0, 1)), "out of date: the LiDAR file of b has changed"),
         (lambda s: s.path("b").unlink(), r"b\.bin: no such LiDAR file"),
-        (lambda s: setattr(s, "size", (50, 30)), "out of date: the native size of a has changed"),
+        (lambda s: setattr(s, "size", (80, 50)), "out of date: the native size of a has changed"),
         (lambda s: setattr(s, "rules", "md4all"), "was written for .*rules corrected.*, not for .*rules md4all"),
         (lambda s: setattr(s, "crop", (0, 0, 20, 50)), r"crop None, not for .*crop \[0, 0, 20, 50\]"),
-        (lambda s: setattr(s, "scale", 1.001), "another depth of a than its LiDAR and calibration give now"),
+        (lambda s: setattr(s, "scale", 1.001), "another depth of c than its LiDAR and calibration give now"),
         (lambda s: setattr(s, "names", ("a", "e")) or s.__post_init__(), "holds no LiDAR depth of e"),
     ],
     ids=["size", "time", "gone", "native size", "rules", "crop", "calibration", "frame"],
@@ -169,7 +185,6 @@ def test_writing_again_brings_a_stale_cache_up_to_date(source, folder, change):
 
 @pytest.mark.parametrize("column", ["index.bin", "depth.bin"])
 def test_damage_is_seen_and_repaired(source, folder, column):
-    source = Recorded(source.folder, names=("a", "c", "b", "d"))  # c is not one of the three that are computed anew
     write_lidar_cache(source, folder, progress=False)
     data = bytearray((folder / column).read_bytes())
     data[2000] ^= 1
@@ -227,7 +242,12 @@ def test_a_killed_run_goes_on_where_its_manifest_ends(source, folder, monkeypatc
     (folder / "depth.bin").open("ab").write(b"half a frame")
     assert write_lidar_cache(source, folder, progress=False) == 2  # c was written, but is in no manifest
     assert_holds(LidarCache(folder, source), source)
-    assert sorted(path.name for path in folder.iterdir()) == ["depth.bin", "index.bin", "manifest.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "depth.bin",
+        "index.bin",
+        "manifest.json",
+        "verified.json",
+    ]
 
 
 def test_a_broken_lidar_file_is_named_and_the_frames_before_it_are_kept(source, folder):
@@ -252,3 +272,164 @@ def test_a_reader_keeps_the_old_content_when_the_cache_is_replaced(source, folde
 def test_two_writers_do_not_meet(source, folder):
     with lock_folder(folder), pytest.raises(FolderInUseError):
         write_lidar_cache(source, folder, progress=False)
+
+
+# --- a calibration that changes where no LiDAR file does
+
+
+def many_scenes(folder: Path, count: int) -> Recorded:
+    """Scenes of three frames each, all with the same number of returns."""
+    names = tuple(f"{scene:03d}-{frame}" for scene in range(count) for frame in range(3))
+    rng = np.random.default_rng(0)
+    for name in names:
+        index = np.sort(rng.choice(4000, 30, replace=False))
+        (folder / f"{name}.bin").write_bytes(np.stack([index, rng.uniform(1, 80, 30)]).tobytes())
+    return Recorded(folder, names, scenes={name: name[:3] for name in names})
+
+
+def test_a_calibration_that_changes_in_one_scene_is_seen_and_repaired(source, folder):
+    many = many_scenes(source.folder, 5)
+    write_lidar_cache(many, folder, progress=False)
+    LidarCache(folder, many)
+    many.scales = {"001": 1.01}
+    with pytest.raises(DataError, match="another depth of 001-0 than its LiDAR and calibration give now"):
+        LidarCache(folder, many)
+    assert write_lidar_cache(many, folder, progress=False) == 3
+    assert_holds(LidarCache(folder, many), many)
+
+
+def test_repairing_one_split_leaves_those_of_others_in_the_cache(source, folder):
+    many = many_scenes(source.folder, 4)
+    write_lidar_cache(many, folder, progress=False)
+    many.scales = {"003": 1.01}
+    last = Recorded(many.folder, many.names[9:], scenes=many.scenes, scales=many.scales)
+    assert write_lidar_cache(last, folder, progress=False) == 3
+    assert_holds(LidarCache(folder, many), many)
+
+
+def test_of_many_scenes_some_are_compared_when_it_is_opened_and_all_when_it_is_written(source, folder, monkeypatch):
+    monkeypatch.setattr(cache_module, "MAX_COMPARED", 6)
+    many = many_scenes(source.folder, 20)
+    many.focal = {name: 41.0 for name in many.names if name[:3] == "013"}  # another vehicle, in one scene
+    write_lidar_cache(many, folder, progress=False)
+    many.calls.clear()
+    LidarCache(folder, many)
+    assert len({name[:3] for name in many.calls}) == len(many.calls) == 6
+    assert {"000", "013", "019"} <= {name[:3] for name in many.calls}
+    unseen = next(f"{scene:03d}" for scene in range(20) if f"{scene:03d}-0" not in many.calls)
+    many.scales = {unseen: 1.01}
+    assert write_lidar_cache(many, folder, progress=False) == 3
+    assert_holds(LidarCache(folder, many), many)
+
+
+def test_two_cameras_of_a_scene_are_compared_each(source, folder):
+    source.focal = {"b": 41.0, "d": 41.0}
+    write_lidar_cache(source, folder, progress=False)
+    source.calls.clear()
+    LidarCache(folder, source)
+    assert sorted(source.calls) == ["c", "d"]  # those with most returns
+
+
+def test_a_calibration_file_of_one_kitti_date_that_changes_is_seen_and_repaired(tmp_path, folder):
+    root = made_folders.write_kitti(tmp_path / "kitti", frames=2)
+    first, last = root / "2011_09_26", root / "2011_10_03"
+    shutil.copytree(first, last)
+    shutil.copytree(first, root / "2011_09_29")
+    write_lidar_cache(KittiFrames(root), folder, progress=False)
+    path = root / "2011_09_29" / "calib_velo_to_cam.txt"
+    path.write_text(path.read_text().replace("T: ", "T: 1"))
+    frames = KittiFrames(root)
+    with pytest.raises(DataError, match="another depth of 2011_09_29_2011_09_26_drive_0001_sync_02_"):
+        LidarCache(folder, frames)
+    assert write_lidar_cache(frames, folder, progress=False) == 4
+    assert_holds(LidarCache(folder, frames), frames)
+
+
+def test_a_cache_of_nuscenes_is_for_its_rules(world_root, val, folder):
+    write_lidar_cache(NuScenesFrames(world_root, split="val", rules="md4all"), folder, progress=False)
+    with pytest.raises(DataError, match=r"source NuScenesFrames, rules md4all, .*not for .*, rules corrected"):
+        LidarCache(folder, val)
+
+
+# --- what it costs
+
+
+@pytest.fixture
+def hashed(monkeypatch) -> list[str]:
+    """Columns that are read in full, in turn."""
+    found, real = [], files_module.column_hash
+
+    def counted(folder, column, returns):
+        found.append(column)
+        return real(folder, column, returns)
+
+    for module in (files_module, cache_module):
+        monkeypatch.setattr(module, "column_hash", counted)
+    return found
+
+
+def test_hashes_are_compared_once_after_writing(source, folder, hashed):
+    write_lidar_cache(Recorded(source.folder, names=("a", "b")), folder, progress=False)
+    hashed.clear()
+    for _ in range(3):
+        LidarCache(folder, Recorded(source.folder, names=("a", "b")))
+    assert hashed == ["index", "depth"]
+    hashed.clear()
+    write_lidar_cache(source, folder, progress=False)
+    assert hashed == ["index", "depth"]  # to compare them, and to go on from there
+    for _ in range(2):
+        LidarCache(folder, source)
+    assert hashed == ["index", "depth"] * 2
+
+
+def test_damage_after_the_first_opening_is_seen(source, folder):
+    write_lidar_cache(source, folder, progress=False)
+    LidarCache(folder, source)
+    data = bytearray((folder / "depth.bin").read_bytes())
+    data[20] ^= 1
+    rewrite(folder / "depth.bin", bytes(data))
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"depth\.bin is damaged, since its SHA-256"):
+            LidarCache(folder, source)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 3}'])
+def test_a_damaged_note_of_the_comparison_is_written_again(source, folder, text, hashed):
+    write_lidar_cache(source, folder, progress=False)
+    LidarCache(folder, source)
+    (folder / "verified.json").write_text(text)
+    hashed.clear()
+    for _ in range(2):
+        LidarCache(folder, source)
+    assert hashed == ["index", "depth"]
+
+
+def test_a_folder_that_cannot_be_written_to_can_be_read(source, folder, monkeypatch):
+    write_lidar_cache(source, folder, progress=False)
+
+    def refused(path, value):
+        raise DataError(f"{path}: read only")
+
+    monkeypatch.setattr(files_module, "write_json", refused)
+    assert_holds(LidarCache(folder, source), source)
+
+
+def test_depth_of_most_pixels_is_refused_in_one_line_and_nothing_is_changed(source, folder):
+    write_lidar_cache(source, folder, progress=False)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    pixels = np.arange(110_000.0)
+    dense = Recorded(source.folder, names=("e",), rules="md4all", size=(400, 500))
+    source.path("e").write_bytes(np.stack([pixels, 5 + pixels]).tobytes())
+    with pytest.raises(DataError, match=r"e\.bin: 55% of the pixels have depth, .*; leave --lidar away") as caught:
+        write_lidar_cache(dense, folder, progress=False)
+    assert "\n" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_is_refused_leaves_no_empty_folder_that_looks_like_a_cache(source, folder):
+    pixels = np.arange(110_000.0)
+    source.path("e").write_bytes(np.stack([pixels, 5 + pixels]).tobytes())
+    for names in (("e",), ("none",)):
+        with pytest.raises(DataError):
+            write_lidar_cache(Recorded(source.folder, names=names, size=(400, 500)), folder, progress=False)
+        assert not folder.exists()

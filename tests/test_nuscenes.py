@@ -38,6 +38,12 @@ def test_every_frame_has_the_intrinsics_of_its_own_vehicle(devkit, train, val):
     assert len(found) > 1, "the world must hold vehicles with different cameras"
 
 
+def test_a_frame_is_called_by_the_stem_of_its_image(train, val):
+    for frames in (train, val):
+        assert frame_ids(frames) == [frames.image_path(index).stem for index in range(len(frames))]
+        assert all(frames.frame_id(index) and "/" not in frames.frame_id(index) for index in range(len(frames)))
+
+
 def test_images_are_the_key_frame_and_its_neighbouring_sweeps(world_root, devkit, train):
     for index in range(len(train)):
         row = camera_row(devkit, train.frame_id(index))

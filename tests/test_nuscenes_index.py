@@ -16,10 +16,10 @@ from pyquaternion import Quaternion
 from world_edits import VERSION, edit_table, frame_ids
 
 from ude.data.nuscenes import SPLITS, NuScenesFrames, build_index, cache
-from ude.data.nuscenes.cache import index_folder, load_index
+from ude.data.nuscenes.cache import load_index
 from ude.data.nuscenes.index import ABSENT, TableIndex, index_from_columns
 from ude.data.nuscenes.poses import camera_poses
-from ude.files import DataError
+from ude.files import DataError, lock, lock_folder, turns
 
 
 @pytest.fixture(scope="module")
@@ -213,17 +213,6 @@ def test_the_index_never_goes_into_the_data_set(broken_root):
     assert not (broken_root / "index").exists()
 
 
-def test_the_folder_is_the_callers_or_the_users_cache(monkeypatch):
-    monkeypatch.setenv("UDE_CACHE", "/ours")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/shared")
-    assert index_folder("/given") == Path("/given")
-    assert index_folder("") == index_folder() == Path("/ours")
-    monkeypatch.delenv("UDE_CACHE")
-    assert index_folder() == Path("/shared/ude")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert index_folder() == Path.home() / ".cache" / "ude"
-
-
 def test_of_several_that_find_none_one_builds_it(world_root, kept, tmp_path, monkeypatch):
     _, index = kept
     built, found = [], []
@@ -234,7 +223,7 @@ def test_of_several_that_find_none_one_builds_it(world_root, kept, tmp_path, mon
         return index
 
     monkeypatch.setattr(build_index, "build_index", slow_build)
-    monkeypatch.setattr(cache, "_WAIT_S", 0.05)
+    monkeypatch.setattr(turns, "_WAIT_S", 0.05)
     jobs = [threading.Thread(target=lambda: found.append(load_index(world_root, VERSION, tmp_path))) for _ in range(4)]
     for job in jobs:
         job.start()
@@ -244,6 +233,34 @@ def test_of_several_that_find_none_one_builds_it(world_root, kept, tmp_path, mon
     assert len(found) == 4
     assert all(equal(index, other) for other in found)
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]  # no lock is left
+
+
+def test_while_another_machine_holds_the_index_one_process_of_this_one_builds_it(
+    world_root, kept, tmp_path, monkeypatch
+):
+    _, index = kept
+    built, found = [], []
+
+    def slow_build(*args):
+        built.append(args)
+        time.sleep(0.3)
+        return index
+
+    monkeypatch.setattr(build_index, "build_index", slow_build)
+    monkeypatch.setattr(turns, "_WAIT_S", 0.05)
+    here = lock._this_process()
+    monkeypatch.setattr(lock, "_this_process", lambda: here | {"host": "node2"})
+    with lock_folder(tmp_path / kept[0].with_suffix(".building").name):
+        monkeypatch.setattr(lock, "_this_process", lambda: here)
+        jobs = [
+            threading.Thread(target=lambda: found.append(load_index(world_root, VERSION, tmp_path))) for _ in range(4)
+        ]
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join(20)
+    assert len(built) == 1
+    assert len(found) == 4
 
 
 @pytest.mark.slow

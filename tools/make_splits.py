@@ -15,7 +15,8 @@ EXAMPLE = """examples:
   python tools/make_splits.py --cfg configs/nuscenes.yaml --import-md4all train_samples_dynamic.json --output outputs/m
   python tools/make_splits.py --import-monodepth2 eigen_zhou/train_files.txt --output outputs/kitti
 The files have "frame_id condition" lines below a header with rule, counts and SHA-256; DATA.SPLIT_TRAIN and SPLIT_VAL
-take them. A list of another project is read, never run."""
+take them. SPLIT_TRAIN becomes its training frames, other splits all frames; a split that is both SPLIT_TRAIN and
+SPLIT_VAL becomes <split>.train.txt and <split>.txt. Lists of other projects are read, never run."""
 
 
 def build_parser() -> ArgumentParser:
@@ -25,7 +26,12 @@ def build_parser() -> ArgumentParser:
     )
     options.add_argument("--cfg", "--config", metavar="FILE", help="configuration, e.g. configs/nuscenes.yaml")
     options.add_argument("--output", type=Path, metavar="FOLDER", help="where the files go; not in the data set")
-    options.add_argument("--splits", nargs="+", metavar="NAME", help="default: DATA.SPLIT_TRAIN, DATA.SPLIT_VAL, test")
+    options.add_argument(
+        "--splits",
+        nargs="+",
+        metavar="NAME",
+        help="default: DATA.SPLIT_TRAIN, DATA.SPLIT_VAL, and test if the source has it",
+    )
     task = options.add_mutually_exclusive_group()
     task.add_argument("--check", type=Path, metavar="FILE", help="verify counts and SHA-256 of a file of this tool")
     task.add_argument("--import-md4all", type=Path, metavar="JSON", help="md4all's train_samples_dynamic.json")
@@ -49,11 +55,10 @@ def run(args: Namespace) -> int:
         written = monodepth2_split(args.import_monodepth2, args.output)
     else:
         cfg = load_config(args.cfg, args.overrides)
-        splits = args.splits or dict.fromkeys((cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL, "test"))
         written = (
             md4all_splits(cfg, args.import_md4all, args.output)
             if args.import_md4all
-            else source_splits(cfg, list(splits), args.output)
+            else source_splits(cfg, args.splits, args.output)
         )
     for path, counts in written:
         print(f"{path}: {counted(counts)}" if counts else f"{path.stem}: no frames in this version, no file written")

@@ -64,9 +64,17 @@ class Sweeps:
         """Name of a frame."""
         return f"frame{index}"
 
+    def scene(self, index: int) -> str:
+        """Name of the drive."""
+        return "canyon"
+
     def native_size(self, index: int) -> tuple[int, int]:
         """(height, width) of the pictures [px]."""
         return self._size
+
+    def intrinsics(self, index: int) -> np.ndarray:
+        """K at the size of the pictures [px], (3, 3)."""
+        return self.K
 
     def lidar_path(self, index: int) -> Path:
         """File of a sweep."""

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ude.data.caches.frames import FrameCache, FrameFormat
+from ude.data.caches.frames import FrameCache
+from ude.data.caches.manifest import FrameFormat
 from ude.data.caches.writing import CacheOptions, write_frame_cache
 from ude.data.datasets import TrainingFrames
 from ude.data.images import resize_filter

@@ -1,6 +1,8 @@
 """The source of frames that the config names."""
 
+import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from yacs.config import CfgNode
@@ -11,16 +13,42 @@ from ude.data.translated import TranslatedFrames
 from .identity import naming
 
 DAY = ("day-clear",)
+_PACKAGES = {
+    "nuscenes": "ude.data.nuscenes",
+    "robotcar": "ude.data.robotcar",
+    "kitti": "ude.data.folders.kitti",
+    "drivingstereo": "ude.data.folders.drivingstereo",
+    "cityscapes": "ude.data.folders.cityscapes",
+    "image_folder": "ude.data.folders.image_folder",
+}
+_WITHOUT_SPEED = ("drivingstereo", "image_folder")
+_LOG = logging.getLogger(__name__)
 
 
 def training_source(cfg: CfgNode) -> FrameSource:
     """Day frames with their neighbours, fast enough to show parallax where the source knows the speed."""
+    if cfg.DATA.MIN_SPEED > 0 and (reason := speed_unused(cfg)):
+        _LOG.warning("DATA.MIN_SPEED is not used: %s", reason)
     return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, cfg.DATA.SPLIT_TRAIN, training=True))
 
 
 def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
     """All frames of a split, in all conditions."""
     return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, split, training=False))
+
+
+def official_splits(cfg: CfgNode) -> tuple[str, ...]:
+    """Names of the splits that the config's source has without a file."""
+    return import_module(_PACKAGES[cfg.DATA.SOURCE]).SPLITS
+
+
+def speed_unused(cfg: CfgNode) -> str:
+    """Why DATA.MIN_SPEED leaves out no training frame of the config's source; empty where it does."""
+    if cfg.DATA.SOURCE in _WITHOUT_SPEED:
+        return f"{cfg.DATA.SOURCE} knows no speed, so that frames of a standing car are trained on, too"
+    if cfg.DATA.SOURCE == "nuscenes" and cfg.DATA.RULES == "md4all" and not cfg.DATA.VERSION.endswith("trainval"):
+        return f"the rules of md4all filter v1.0-trainval only, not {cfg.DATA.VERSION}"
+    return ""
 
 
 def translated_frames(cfg: CfgNode) -> TranslatedFrames:
@@ -49,48 +77,53 @@ def _restricted(cfg: CfgNode, source: FrameSource) -> FrameSource:
 
 
 def _nuscenes(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.nuscenes import SPLITS, NuScenesFrames
+    from ude.data.nuscenes import NuScenesFrames
 
-    own = {"version": cfg.DATA.VERSION, "rules": cfg.DATA.RULES, "index_root": cfg.DATA.INDEX_ROOT or None}
-    return NuScenesFrames(cfg.DATA.ROOT, **own, **_selection(cfg, split, SPLITS, training), **_speed(cfg, training))
+    own = {"version": cfg.DATA.VERSION, "rules": cfg.DATA.RULES, **_index(cfg)}
+    return NuScenesFrames(cfg.DATA.ROOT, **own, **_selection(cfg, split, training), **_speed(cfg, training))
 
 
 def _robotcar(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.robotcar import SPLITS, RobotCarFrames
+    from ude.data.robotcar import RobotCarFrames
 
-    return RobotCarFrames(cfg.DATA.ROOT, **_selection(cfg, split, SPLITS, training), **_speed(cfg, training))
+    return RobotCarFrames(cfg.DATA.ROOT, **_selection(cfg, split, training), **_speed(cfg, training))
 
 
 def _kitti(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.kitti import SPLITS, KittiFrames
+    from ude.data.folders.kitti import KittiFrames
 
-    return KittiFrames(cfg.DATA.ROOT, **_selection(cfg, split, SPLITS, training), **_speed(cfg, training))
+    return KittiFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training), **_speed(cfg, training))
 
 
 def _drivingstereo(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.drivingstereo import SPLITS, DrivingStereoFrames
+    from ude.data.folders.drivingstereo import DrivingStereoFrames
 
-    return DrivingStereoFrames(cfg.DATA.ROOT, **_selection(cfg, split, SPLITS, training))
+    return DrivingStereoFrames(cfg.DATA.ROOT, **_selection(cfg, split, training))
 
 
 def _cityscapes(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.cityscapes import SPLITS, CityscapesFrames
+    from ude.data.folders.cityscapes import CityscapesFrames
 
-    return CityscapesFrames(cfg.DATA.ROOT, **_selection(cfg, split, SPLITS, training))
+    return CityscapesFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training), **_speed(cfg, training))
 
 
 def _image_folder(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.image_folder import SPLITS, ImageFolderFrames
+    from ude.data.folders.image_folder import ImageFolderFrames
 
-    index_root = cfg.DATA.INDEX_ROOT or None  # where the frames of videos go
-    return ImageFolderFrames(cfg.DATA.ROOT, index_root=index_root, **_selection(cfg, split, SPLITS, training))
+    return ImageFolderFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training))
 
 
-def _selection(cfg: CfgNode, split: str, splits: tuple[str, ...], training: bool) -> dict[str, Any]:
+def _selection(cfg: CfgNode, split: str, training: bool) -> dict[str, Any]:
     """Split, conditions and neighbours: for training day frames, unless a file names its own conditions."""
     if not training:
         return {"split": split}
-    return {"split": split, "conditions": DAY if split in splits else None, "offsets": cfg.DATA.FRAME_OFFSETS}
+    conditions = DAY if split in official_splits(cfg) else None
+    return {"split": split, "conditions": conditions, "offsets": cfg.DATA.FRAME_OFFSETS}
+
+
+def _index(cfg: CfgNode) -> dict[str, Any]:
+    """Where what is made of tables, speeds and videos is kept."""
+    return {"index_root": cfg.DATA.INDEX_ROOT or None}
 
 
 def _speed(cfg: CfgNode, training: bool) -> dict[str, Any]:

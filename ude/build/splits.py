@@ -1,5 +1,6 @@
 """Split files from the config's source, and from the lists of other projects."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,36 +8,62 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from ude.config import ConfigError
+from ude.data.cropped import CroppedFrames
+from ude.data.excluded import WithoutFrames
 from ude.data.sample import FrameSource
 from ude.data.splits import EmptySplitError, monodepth2_frames, write_split
-from ude.files import DataError
+from ude.files import DataError, sha256
 
-from .sources import evaluation_source, training_source
+from .sources import DAY, evaluation_source, official_splits, speed_unused, training_source
+
+TEST = "test"
+_COUNTS = {"num_without_neighbour": "no neighbour", "num_slow": "slow"}
+"""Counts that a source may keep, and what they mean."""
+_LOG = logging.getLogger(__name__)
 
 
-def source_splits(cfg: CfgNode, splits: Sequence[str], folder: Path) -> Iterator[tuple[Path, Counter[str]]]:
+def default_splits(cfg: CfgNode) -> list[str]:
+    """The splits that the config names, and ``test`` where the source has one."""
+    test = [name for name in official_splits(cfg) if name == TEST]
+    return [*dict.fromkeys((cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL, *test))]
+
+
+def source_splits(cfg: CfgNode, splits: Sequence[str] | None, folder: Path) -> Iterator[tuple[Path, Counter[str]]]:
     """Writes the frames of splits as the config chooses them; yields every file and its counts by condition.
 
-    Those of ``DATA.SPLIT_TRAIN`` are the training frames, with neighbours and fast enough, those of others all.
+    ``DATA.SPLIT_TRAIN`` becomes the training frames, with neighbours and fast enough, every other split all its frames.
+    A split that is both ``DATA.SPLIT_TRAIN`` and ``DATA.SPLIT_VAL`` becomes two files, ``<split>.train.txt`` and
+    ``<split>.txt``. The header names what was applied; ``DATA.CROP`` chooses no frames.
 
     Args:
         cfg: the config.
-        splits: names of splits of the source; of one without frames in this version, the counts are empty.
+        splits: names of splits of the source, or split files; None for ``default_splits``. Of one without frames in
+            this version the counts are empty, as of the ``test`` that only ``default_splits`` names where it cannot be
+            read.
         folder: where ``<split>.txt`` is written.
+
+    Raises:
+        DataError: before anything is written, when two splits would become one file, or a split file that is read
+            would be replaced.
     """
     _require_outside(folder, cfg)
-    for split in splits:
-        training = split == cfg.DATA.SPLIT_TRAIN
-        path = folder / f"{Path(split).stem}.txt"
+    named = splits or (cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL)
+    files = [*_files(cfg, splits or default_splits(cfg), folder)]
+    paths = [path for path, _, _ in files]
+    if clash := {path: split for path, split, _ in files if paths.count(path) > 1}:
+        path, split = clash.popitem()
+        raise DataError(f"{split}: another split would be written as {path}, too; rename one, or write them apart")
+    _require_new(paths, (*named, cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL))
+    for path, split, training in files:
         try:
             source = training_source(cfg) if training else evaluation_source(cfg, split)
-        except EmptySplitError:
+        except DataError as error:
+            if split in named and not isinstance(error, EmptySplitError):
+                raise
+            _LOG.info(error)
             yield path, Counter()
             continue
-        rule = f"{_named(cfg)}, split {split}, rules {cfg.DATA.RULES}: "
-        rule += f"day-clear, neighbours {tuple(cfg.DATA.FRAME_OFFSETS)}, " if training else "all frames"
-        rule += f"at least {cfg.DATA.MIN_SPEED:g} m/s" if training else ""
-        yield path, write_split(path, _frames(source), rule=rule)
+        yield path, write_split(path, _frames(source), rule=_rule(cfg, split, source, training=training))
 
 
 def md4all_splits(cfg: CfgNode, samples: Path, folder: Path) -> Iterator[tuple[Path, Counter[str]]]:
@@ -54,7 +81,9 @@ def md4all_splits(cfg: CfgNode, samples: Path, folder: Path) -> Iterator[tuple[P
     from ude.data.nuscenes.md4all import sample_list
 
     index = load_index(Path(cfg.DATA.ROOT), cfg.DATA.VERSION, cfg.DATA.INDEX_ROOT)
-    for split, frames in sample_list(index, samples, version=cfg.DATA.VERSION).items():
+    lists = sample_list(index, samples, version=cfg.DATA.VERSION)
+    _require_new([folder / f"{split}.txt" for split in lists], (cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL))
+    for split, frames in lists.items():
         path = folder / f"{split}.txt"
         rule = f"{_named(cfg)}, split {split}, from {samples.name} of md4all; to be read with DATA.RULES md4all"
         yield path, write_split(path, frames, rule=rule)
@@ -65,11 +94,11 @@ def monodepth2_split(frames: Path, folder: Path) -> Iterator[tuple[Path, Counter
 
     Args:
         frames: lines ``folder frame side``.
-        folder: where a file of the same stem is written.
+        folder: where ``<folder of the list>/<name of the list>.txt`` is written, since monodepth2's lists are called
+            alike and differ in their folders.
     """
-    path = folder / f"{frames.stem}.txt"
-    if path.exists() and path.samefile(frames):
-        raise DataError(f"--output {folder} holds the list itself, which would be replaced; choose another folder")
+    path = folder / frames.absolute().parent.name / f"{frames.stem}.txt"
+    _require_new([path], [frames])
     yield path, write_split(path, monodepth2_frames(frames), rule=f"KITTI raw, from {frames.name} of monodepth2")
 
 
@@ -79,6 +108,60 @@ def _frames(source: FrameSource) -> Iterable[tuple[str, str]]:
 
 def _named(cfg: CfgNode) -> str:
     return f"nuscenes {cfg.DATA.VERSION}" if cfg.DATA.SOURCE == "nuscenes" else cfg.DATA.SOURCE
+
+
+def _files(cfg: CfgNode, splits: Sequence[str], folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """File, split, and whether the file holds its training frames."""
+    for split in dict.fromkeys(splits):
+        training, stem = split == cfg.DATA.SPLIT_TRAIN, Path(split).stem
+        both = training and split == cfg.DATA.SPLIT_VAL
+        if training:
+            yield folder / (f"{stem}.train.txt" if both else f"{stem}.txt"), split, True
+        if both or not training:
+            yield folder / f"{stem}.txt", split, False
+
+
+def _rule(cfg: CfgNode, split: str, source: FrameSource, *, training: bool) -> str:
+    """What chose the frames of a source, in a line: only what was applied."""
+    official = split in official_splits(cfg)
+    words = [_named(cfg), f"split {split}" if official else f"split file {split} ({_digest(Path(split))})"]
+    if cfg.DATA.SOURCE == "nuscenes":
+        words.append(f"rules {cfg.DATA.RULES}")
+    wanted = ", ".join(DAY) if training else "all conditions"
+    words.append(wanted if official else "conditions of the file")
+    if training:
+        words.append(f"neighbours {tuple(cfg.DATA.FRAME_OFFSETS)}")
+        if cfg.DATA.MIN_SPEED > 0 and not speed_unused(cfg):
+            where = " in training scenes" if cfg.DATA.RULES == "md4all" and cfg.DATA.SOURCE == "nuscenes" else ""
+            words.append(f"at least {cfg.DATA.MIN_SPEED:g} m/s{where}")
+    if isinstance(source, CroppedFrames):
+        source = source.source
+    if isinstance(source, WithoutFrames):
+        listed = Path(cfg.DATA.EXCLUDE)
+        words.append(f"without {source.num_excluded} frames in {listed.name} ({_digest(listed)})")
+        source = source.source
+    words += [f"{count} left out: {reason}" for reason, count in _left_out(source).items() if count]
+    return " ".join(", ".join(words).split())
+
+
+def _left_out(source: FrameSource) -> dict[str, int]:
+    """Number of frames that the source itself leaves out, by reason."""
+    counts = {words: getattr(source, name, 0) for name, words in _COUNTS.items()}
+    return {**counts, **getattr(source, "left_out", {})}
+
+
+def _digest(path: Path) -> str:
+    return f"sha256 {sha256(path)}"
+
+
+def _require_new(paths: Sequence[Path], read: Sequence[str | Path]) -> None:
+    """Refuse to replace a file that is read."""
+    inputs = [Path(file) for file in read if Path(file).is_file()]
+    for path in paths:
+        if path.exists() and any(path.samefile(file) for file in inputs):
+            raise DataError(
+                f"--output {path.parent}: {path.name} in it is read, and would be replaced; choose another folder"
+            )
 
 
 def _require_outside(folder: Path, cfg: CfgNode) -> None:

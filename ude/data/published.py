@@ -3,24 +3,32 @@
 import logging
 import os
 import re
+import shutil
 import tarfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from ude.files import DataError, FolderInUseError, clean_temporary, lock_folder
+from ude.files import DataError, clean_temporary, in_turn, write_json
 from ude.files.atomic import temporary_beside
+from ude.files.errors import writing
 
-from .folders.listing import subfolders
+from .folders.listing import natural_order
+from .index_root import index_folder, naming_index_root
+from .translated import QUARANTINE, STAMP
 
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+?)(?:@([\w.-]+))?(?:/(.+))?")
+_PART = re.compile(r"_part.*$")
 _MAX_DEPTH = 5
-_WAIT_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 
 def translated_root(name: str | Path, conditions: Sequence[str], *, index_root: str | Path | None = None) -> Path:
-    """The folder that holds a folder for each condition: ``name`` itself or, where that is none, one inside of it.
+    """The folder that holds a folder for each condition: ``name`` itself or, where it has none of them, one inside.
+
+    A folder that the translation tool wrote or that holds one of the conditions is taken as it is, so that what is
+    missing there is not replaced by images from deeper inside. Hidden folders, ``@eaDir`` and the quarantine of the
+    translation tool are never looked into. A folder other than ``name`` is logged.
 
     Also takes a data set of the hub as ``<owner>/<name>[@revision][/<part>]``, such as
     ``fabiotosi92/Diffusion4RobustDepth/nuscenes``. Its part alone is downloaded, as a folder or as tar archives
@@ -35,12 +43,15 @@ def translated_root(name: str | Path, conditions: Sequence[str], *, index_root: 
         index_root: where archives are unpacked; None or "" for the user's cache folder.
 
     Raises:
-        DataError: in one line, when it cannot be downloaded or unpacked.
+        DataError: in one line, when it cannot be downloaded or unpacked, or two folders are equally near.
     """
     root = Path(name)
     if _looks_like_hub_name(name):
         root = _from_hub(str(name), index_root)
-    return next((folder for folder in _folders(root) if all((folder / one).is_dir() for one in conditions)), root)
+    found = _found(root, conditions)
+    if found != Path(name):
+        _LOG.info("the translated frames of %s are those in %s", name, found)
+    return found
 
 
 def _looks_like_hub_name(name: str | Path) -> bool:
@@ -54,8 +65,6 @@ def _from_hub(name: str, index_root: str | Path | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    from ude.data.nuscenes.cache import index_folder
-
     repository, revision, part = _HUB_NAME.fullmatch(name).groups()
     first = part.split("/")[0] if part else "*"
     patterns = [f"{first}/**", f"{first}.tar", f"{first}_part*.tar"] if part else None
@@ -67,39 +76,90 @@ def _from_hub(name: str, index_root: str | Path | None) -> Path:
             f"{name} cannot be loaded: it is no folder here, and the hub gave: {reason}; name a local folder, run "
             f"tools/translate.py to make one, or download it first: hf download --repo-type dataset {repository}"
         ) from error
-    archives = sorted([*snapshot.glob(f"{first}.tar"), *snapshot.glob(f"{first}_part*.tar")])
+    archives = sorted({*snapshot.glob(f"{first}.tar"), *snapshot.glob(f"{first}_part*.tar")})
     if not archives:
         return snapshot / part if part else snapshot
     place = index_folder(index_root).absolute() / "hub" / repository.replace("/", "--") / snapshot.name
-    for archive in archives:
-        _unpacked(archive, place / archive.stem.split("_part")[0] / archive.stem)
+    for stem in sorted({_PART.sub("", archive.stem) for archive in archives}):
+        _unpack([archive for archive in archives if _PART.sub("", archive.stem) == stem], place / stem)
     return place / part if part else place
 
 
-def _unpacked(archive: Path, folder: Path) -> None:
-    """Unpack an archive into a folder that then appears whole; links and names that lead elsewhere are refused."""
-    while not folder.is_dir():
-        try:
-            with lock_folder(folder.with_name(f"{folder.name}.unpacking")):
-                if folder.is_dir():
-                    return
-                clean_temporary(folder.parent)
-                _LOG.info("unpacking %s to %s once", archive, folder)
-                temporary = temporary_beside(folder)
-                with tarfile.open(archive) as file:
-                    file.extractall(temporary, filter="data")
-                os.replace(temporary, folder)
-        except FolderInUseError as error:
-            if not error.lives:
-                raise
-            time.sleep(_WAIT_S)
-        except (tarfile.TarError, EOFError) as error:
-            raise DataError(f"{archive} cannot be unpacked ({error}); download it again") from error
+def _unpack(archives: Sequence[Path], folder: Path) -> None:
+    """Unpack the parts of an archive into one folder; beside them a file for each says that it is whole."""
+
+    def missing() -> list[Path]:
+        return [archive for archive in archives if not _marker(archive, folder).is_file()]
+
+    if not missing():
+        return
+    with ExitStack() as stack:
+        with naming_index_root(folder):
+            turn = in_turn(folder.with_name(f"{folder.name}.unpacking"), done=lambda: not missing())
+            mine = stack.enter_context(turn)
+        if not mine:
+            return
+        clean_temporary(folder.parent)
+        for archive in missing():
+            _LOG.info("unpacking %s to %s once", archive, folder)
+            _unpack_part(archive, folder)
+            with naming_index_root(folder):
+                write_json(_marker(archive, folder), {"schema": 1, "archive": archive.name})
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """A folder and those inside of it, the nearest first."""
-    level = [root] if root.is_dir() else []
-    for _ in range(_MAX_DEPTH + 1):
-        yield from level
-        level = [path for folder in level for path in subfolders(folder)]
+def _marker(archive: Path, folder: Path) -> Path:
+    return folder / f".{archive.stem}.json"
+
+
+def _unpack_part(archive: Path, folder: Path) -> None:
+    """Add the files of an archive to a folder, each of them whole; links and names that lead elsewhere are refused."""
+    temporary = temporary_beside(folder)
+    try:
+        with tarfile.open(archive) as file, naming_index_root(folder), writing(temporary):
+            temporary.mkdir(parents=True)
+            file.extractall(temporary, filter="data")
+            _move(temporary, folder)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{archive} cannot be unpacked ({error}); download it again") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move what is in a folder to another one, file by file, so that files that are there already stay readable."""
+    for place, folders, names in os.walk(source):
+        inside = target / Path(place).relative_to(source)
+        inside.mkdir(parents=True, exist_ok=True)
+        for name in (*names, *(name for name in folders if Path(place, name).is_symlink())):
+            os.replace(Path(place, name), inside / name)
+
+
+def _found(root: Path, conditions: Sequence[str]) -> Path:
+    """The nearest folder with all conditions, not below one that is of ours or holds some of them; else the root."""
+    if _is_ours(root, conditions):
+        return root
+    level = [root]
+    for _ in range(_MAX_DEPTH):
+        level = [path for folder in level for path in _subfolders(folder)]
+        found = [path for path in level if all((path / name).is_dir() for name in conditions)]
+        if len({path.resolve() for path in found}) > 1:
+            raise DataError(
+                f"{root}: both {found[0]} and {found[1]} hold translations to {', '.join(conditions)}; name one of them"
+            )
+        if found:
+            return found[0]
+        level = [path for path in level if not _is_ours(path, conditions)]
+    return root
+
+
+def _is_ours(folder: Path, conditions: Sequence[str]) -> bool:
+    return (folder / STAMP).is_file() or any((folder / name).is_dir() for name in conditions)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder that may hold translations, in natural order; none where it does not exist."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:  # knows what is a folder without asking the disk for each
+        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "@"))]
+    return [folder / name for name in sorted(names, key=natural_order) if name != QUARANTINE]

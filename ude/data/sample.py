@@ -87,7 +87,7 @@ class FrameSource(Protocol):
         ...
 
     def image_path(self, index: int, offset: int = 0) -> Path:
-        """File that a frame or its neighbour is read from; of a video, the video."""
+        """File that a frame or its neighbour is read from; of a video, the image taken out of it once."""
         ...
 
     def intrinsics(self, index: int) -> np.ndarray:

@@ -14,7 +14,10 @@ from ude.files import DataError, MissingFileError, safe_path
 from .images import read_rgb
 
 REMEDY = "run: python tools/translate.py --cfg <config of the translation>"
-_QUARANTINE = "rejected"
+QUARANTINE = "rejected"
+"""Folder of the images that the translation tool rejected."""
+STAMP = "translation.json"
+"""File in each folder that the translation tool writes to."""
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _CITYSCAPES = "_leftImg8bit"
 _TIME = re.compile(r"[0-9]{16}")
@@ -28,16 +31,14 @@ class TranslatedFrames:
     The translation tool writes ``<root>/<condition>/<frame id>.jpg``. Images of others lie deeper or have another
     suffix, as md4all's ``<root>/{night,rain}/samples/CAM_FRONT/<file>.jpg`` and Diffusion4RobustDepth's
     ``<root>/{night,rain}/samples/CAM_FRONT/<file>.jpg`` of nuScenes, and are found by their file name, which is the
-    frame id or, for RobotCar, the time at its end: below a condition's folder, any folders may lie. Nothing is searched
-    when an image is read; one listing at the start is enough. Images that the translation tool put into quarantine
-    count as there, but are never used.
+    frame id or, for RobotCar, the time at its end: below a condition's folder, any folders may lie; hidden ones and
+    ``@eaDir`` are passed over. Where two are of the same frame, that frame is refused when it is asked for. Nothing is
+    searched when an image is read; one listing at the start is enough. Images that the translation tool put into
+    quarantine count as there, but are never used.
 
     Args:
         root: folder with one folder per condition.
         conditions: names of the conditions to use, such as ``night``.
-
-    Raises:
-        DataError: when two images of a condition are of the same frame.
     """
 
     def __init__(self, root: str | Path, conditions: Sequence[str]) -> None:
@@ -46,15 +47,21 @@ class TranslatedFrames:
         self.root = Path(root)
         self.conditions = tuple(conditions)
         self._elsewhere = {name: _elsewhere(self.root, name) for name in self.conditions}
-        self._rejected = {name: _stems(self.root / _QUARANTINE / name) for name in self.conditions}
+        self._rejected = {name: _stems(self.root / QUARANTINE / name) for name in self.conditions}
 
     def path(self, frame_id: str, condition: str) -> Path:
-        """File of the translation of a frame to one of ``conditions``."""
+        """File of the translation of a frame to one of ``conditions``.
+
+        Raises:
+            DataError: when two files are of that frame.
+        """
         if condition not in self.conditions:
             raise ValueError(f"condition must be one of {', '.join(self.conditions)}, got {condition!r}")
         found = self._elsewhere[condition]
-        relative = found.get(frame_id) or found.get(_time(frame_id)) or f"{condition}/{frame_id}.jpg"
-        return safe_path(self.root, relative)
+        files = found.get(frame_id) or found.get(_time(frame_id)) or (f"{condition}/{frame_id}.jpg",)
+        if len(files) > 1:
+            raise DataError(f"{self.root}: {files[0]} and {files[1]} are translations of the same frame; remove one")
+        return safe_path(self.root, files[0])
 
     def usable(self, frame_id: str) -> tuple[str, ...]:
         """Those of ``conditions`` whose translation of a frame is not in quarantine."""
@@ -113,7 +120,7 @@ def quarantine_path(root: str | Path, frame_id: str, condition: str, *, to_write
         condition: condition that it was translated to.
         to_write: refuse a path that leaves the root through a symbolic link, too.
     """
-    return safe_path(root, f"{_QUARANTINE}/{condition}/{frame_id}.jpg", to_write=to_write)
+    return safe_path(root, f"{QUARANTINE}/{condition}/{frame_id}.jpg", to_write=to_write)
 
 
 def _time(frame_id: str) -> str:
@@ -128,27 +135,23 @@ def _stems(folder: Path) -> set[str]:
     return {name.removesuffix(".jpg") for name in names if name.endswith(".jpg")}
 
 
-def _elsewhere(root: Path, condition: str) -> dict[str, str]:
-    """Paths below the root of the images of a condition that lie otherwise than the translation tool's, by frame id."""
-    found: dict[str, str] = {}
+def _elsewhere(root: Path, condition: str) -> dict[str, tuple[str, ...]]:
+    """Paths below the root of the images of a condition that lie otherwise than the translation tool's, by frame id.
+
+    More than one where nothing tells which of them is meant, among them the translation tool's own.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     own: set[str] = set()
-    for place, _, names in os.walk(root / condition):
+    for place, folders, names in os.walk(root / condition):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
         inside = Path(place).relative_to(root).as_posix()
-        for name in names:
+        for name in sorted(names):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() not in _SUFFIXES or name.startswith("."):
                 continue
             frame_id = stem.removesuffix(_CITYSCAPES)
             if inside == condition and name == f"{frame_id}.jpg" and not _TIME.fullmatch(stem):
                 own.add(frame_id)
-                continue
-            if frame_id in found:
-                raise _twice(root, found[frame_id], f"{inside}/{name}")
-            found[frame_id] = f"{inside}/{name}"
-    for frame_id in sorted(own & found.keys()):
-        raise _twice(root, f"{condition}/{frame_id}.jpg", found[frame_id])
-    return found
-
-
-def _twice(root: Path, first: str, second: str) -> DataError:
-    return DataError(f"{root}: {first} and {second} are translations of the same frame; remove one of them")
+            else:
+                found[frame_id] = (*found.get(frame_id, ()), f"{inside}/{name}")
+    return found | {name: (f"{condition}/{name}.jpg", *found[name]) for name in own & found.keys()}

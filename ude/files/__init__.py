@@ -10,6 +10,7 @@ from .interrupt import exit_on_terminate, stop_after_batch
 from .lock import lock_folder
 from .paths import safe_path
 from .records import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+from .turns import in_turn
 
 __all__ = [
     "DataError",
@@ -20,6 +21,7 @@ __all__ = [
     "atomic_path",
     "clean_temporary",
     "exit_on_terminate",
+    "in_turn",
     "load_checkpoint",
     "load_foreign",
     "load_weights",

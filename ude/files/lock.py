@@ -8,6 +8,7 @@ kill leaves the lock behind. A holder's file has a name of its own: whoever remo
 """
 
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -56,6 +57,13 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
         with suppress(OSError):  # the folder may be gone
             token.unlink()
         _remove_empty([place, *made])
+
+
+def process_space() -> str:
+    """A short name of this machine or container, fit for a file name; its processes know of each other who lives."""
+    here = _machine()
+    text = f"{platform.node()} {here['machine']} {here['namespace']}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _make(folder: Path) -> list[Path]:

@@ -1,5 +1,8 @@
 """Sparse LiDAR depth of many frames in two flat files, read through memory maps."""
 
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,16 @@ from .lidar_files import (
     ColumnWriter,
     Manifest,
     Row,
-    column_file,
+    State,
     column_hash,
-    kind_of,
     map_column,
     read_manifest,
-    state_of,
+    require_undamaged,
 )
+from .lidar_state import calibrated_alike, differing, kind_of, require_sparse, spread, states_of
 
+MAX_COMPARED = 200
+"""Largest number of scenes of which a frame is projected to see whether its calibration has changed."""
 _SAVE_EVERY = 1000  # frames
 
 
@@ -30,7 +35,8 @@ def write_lidar_cache(source: FrameSource, folder: str | Path, *, progress: bool
     """Adds the LiDAR depth of all frames of a source to a cache and returns how many had to be computed.
 
     Frames that the folder holds already, from a killed run or another split, are kept if their LiDAR files are the
-    same. A cache of another kind of source, or of other rules, another crop or calibration, is replaced.
+    same, and so is the calibration: a frame of every scene is projected again. A cache of another kind of source, or of
+    other rules or another crop, is replaced. Columns that are kept are read in full, to compare their hashes.
 
     Args:
         source: the frames; those without LiDAR are passed over.
@@ -38,44 +44,32 @@ def write_lidar_cache(source: FrameSource, folder: str | Path, *, progress: bool
         progress: whether to show a progress bar.
 
     Raises:
-        DataError: a LiDAR file is damaged, or no frame has one; the frames before it are kept.
+        DataError: a LiDAR file is damaged, or no frame has one; the frames before it are kept. Or it is as
+            dense as from stereo; nothing is changed then.
         FolderInUseError: another process writes to the folder.
         DiskFullError: no space is left.
     """
-    folder, computed = Path(folder), 0
-    with lock_folder(folder):
-        clean_temporary(folder)
-        kept = _kept(folder, source)
-        rows = {} if kept is None else kept.rows
-        writer = ColumnWriter(folder, kind_of(source), kept)
-        try:
-            for i in tqdm(range(len(source)), "LiDAR", unit="frame", disable=not progress):
-                frame_id, state = source.frame_id(i), state_of(source, i)
-                if state is None or (frame_id in rows and rows[frame_id].state == state):
-                    continue
-                writer.add(frame_id, state, *source.sparse_lidar(i))
-                computed += 1
-                if computed % _SAVE_EVERY == 0:
-                    writer.save()
-        finally:
-            if computed:
-                writer.save()
-            writer.close()
-    if not computed and not rows:
-        raise DataError(f"{folder}: no frame of the source has LiDAR depth, so there is nothing to keep")
-    return computed
+    folder = Path(folder)
+    try:
+        with lock_folder(folder):
+            clean_temporary(folder)
+            return _update(source, folder, progress)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # if nothing came into it: an empty one would be taken for a cache
 
 
 class LidarCache:
     """The LiDAR depth of the frames of a source, read from a folder of ``write_lidar_cache``.
 
     It is compared with the source once, when it is opened: size and time of every LiDAR file, native sizes, and the
-    depths themselves of three frames. A loader process that it is sent to maps the files again.
+    depths themselves of a frame of every scene, of at most ``MAX_COMPARED``. Its hashes are compared at the first
+    opening after it was written. A loader process that it is sent to maps the files again.
 
     Args:
         folder: the cache.
         source: frames that will be asked for.
-        verify: whether to read the files in full to compare their hashes, about a second per gigabyte.
+        verify: whether to compare hashes, about a second per gigabyte, if nobody has since the files were written.
 
     Raises:
         MissingFileError: there is no cache, or it lacks a frame.
@@ -85,12 +79,8 @@ class LidarCache:
     def __init__(self, folder: str | Path, source: FrameSource, *, verify: bool = True) -> None:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder)
-        for column in COLUMNS if verify else ():
-            if column_hash(self.folder, column, manifest.returns).hexdigest() != manifest.sha256.get(column):
-                raise DataError(
-                    f"{column_file(self.folder, column)} is damaged, since its SHA-256 is not that of the manifest; "
-                    f"remove {self.folder} and {REMEDY}"
-                )
+        if verify:
+            require_undamaged(self.folder, manifest)
         if manifest.kind != kind_of(source):
             found, expected = (
                 ", ".join(f"{name} {value}" for name, value in kind.items())
@@ -100,10 +90,11 @@ class LidarCache:
         self._returns = manifest.returns
         self._map()
         rows = _rows_now(self.folder, manifest, source)
-        if (frame_id := _differing(self._index, self._depth, rows, source)) is not None:
-            raise DataError(
-                f"{self.folder} holds another depth of {frame_id} than its LiDAR and calibration give now; {REMEDY}"
-            )
+        for group in spread(calibrated_alike(source, rows), MAX_COMPARED):
+            if (frame_id := differing(self._index, self._depth, {i: rows[i] for i in group}, source)) is not None:
+                raise DataError(
+                    f"{self.folder} holds another depth of {frame_id} than its LiDAR and calibration give now; {REMEDY}"
+                )
         self._places = {source.frame_id(i): (row.start, row.start + row.count) for i, row in rows.items()}
 
     def __len__(self) -> int:
@@ -134,22 +125,65 @@ class LidarCache:
         self._index, self._depth = (map_column(self.folder, column, self._returns) for column in COLUMNS)
 
 
-def _kept(folder: Path, source: FrameSource) -> Manifest | None:
-    """What a folder holds that can be added to; None where it holds nothing, or something else than the source's."""
+def _update(source: FrameSource, folder: Path, progress: bool) -> int:
+    """The work of ``write_lidar_cache`` in a folder that no other process writes to."""
+    states, computed = states_of(source), 0
+    kept = _kept(folder, source, states)
+    rows = kept[0].rows if kept else {}
+    missing = [i for i, state in enumerate(states) if state is not None and not _holds(rows, source, i, state)]
+    if not missing and not rows:
+        raise DataError(f"{folder}: no frame of the source has LiDAR depth, so there is nothing to keep")
+    if not missing:
+        return 0
+    require_sparse(source, missing[0])
+    writer = ColumnWriter(folder, kind_of(source), *(kept or ()))
+    try:
+        for i in tqdm(missing, "LiDAR", unit="frame", disable=not progress):
+            writer.add(source.frame_id(i), states[i], *source.sparse_lidar(i))
+            computed += 1
+            if computed % _SAVE_EVERY == 0:
+                writer.save()
+    finally:
+        if computed:
+            writer.save()
+        writer.close()
+    return computed
+
+
+def _kept(
+    folder: Path, source: FrameSource, states: Sequence[State | None]
+) -> "tuple[Manifest, dict[str, hashlib._Hash]] | None":
+    """What a folder holds that can be added to, and the hashes up to there.
+
+    Frames of a scene whose calibration has changed are left out. None where the folder holds nothing that can be kept.
+    """
     try:
         manifest = read_manifest(folder)
     except DataError:
         return None
-    hashes = {column: column_hash(folder, column, manifest.returns).hexdigest() for column in COLUMNS}
-    if manifest.kind != kind_of(source) or manifest.sha256 != hashes:
+    hashes = {column: column_hash(folder, column, manifest.returns) for column in COLUMNS}
+    sha256 = {column: digest.hexdigest() for column, digest in hashes.items()}
+    if manifest.kind != kind_of(source) or manifest.sha256 != sha256:
         return None
     rows = {
         i: manifest.rows[source.frame_id(i)]
-        for i in range(len(source))
-        if source.frame_id(i) in manifest.rows and manifest.rows[source.frame_id(i)].state == state_of(source, i)
+        for i, state in enumerate(states)
+        if state is not None and _holds(manifest.rows, source, i, state)
     }
-    columns = (map_column(folder, column, manifest.returns) for column in COLUMNS)
-    return manifest if _differing(*columns, rows, source) is None else None
+    columns = [map_column(folder, column, manifest.returns) for column in COLUMNS]
+    stale = {
+        source.frame_id(i)
+        for group in calibrated_alike(source, rows)
+        if differing(*columns, {i: rows[i] for i in group}, source) is not None
+        for i in group
+    }
+    kept = {frame_id: row for frame_id, row in manifest.rows.items() if frame_id not in stale}
+    return (manifest._replace(rows=kept), hashes) if kept else None
+
+
+def _holds(rows: dict[str, Row], source: FrameSource, index: int, state: State) -> bool:
+    row = rows.get(source.frame_id(index))
+    return row is not None and row.state == state
 
 
 def _rows_now(folder: Path, manifest: Manifest, source: FrameSource) -> dict[int, Row]:
@@ -160,10 +194,10 @@ def _rows_now(folder: Path, manifest: Manifest, source: FrameSource) -> dict[int
         DataError: a LiDAR file or a native size is another one than before.
     """
     rows = {}
-    for i in range(len(source)):
-        frame_id, state = source.frame_id(i), state_of(source, i)
+    for i, state in enumerate(states_of(source)):
         if state is None:
             continue
+        frame_id = source.frame_id(i)
         if frame_id not in manifest.rows:
             raise MissingFileError(f"{folder} holds no LiDAR depth of {frame_id}; {REMEDY}")
         rows[i] = manifest.rows[frame_id]
@@ -171,17 +205,3 @@ def _rows_now(folder: Path, manifest: Manifest, source: FrameSource) -> dict[int
             changed = "native size" if rows[i].state[2:] != state[2:] else "LiDAR file"
             raise DataError(f"{folder} is out of date: the {changed} of {frame_id} has changed; {REMEDY}")
     return rows
-
-
-def _differing(index: np.ndarray, depth: np.ndarray, rows: dict[int, Row], source: FrameSource) -> str | None:
-    """A frame, of three, whose cached depth is not what the source computes now.
-
-    Calibration and rules can change while LiDAR files do not.
-    """
-    numbers = list(rows)
-    for i in sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]}) if numbers else ():
-        place = slice(rows[i].start, rows[i].start + rows[i].count)
-        new_index, new_depth = source.sparse_lidar(i)
-        if not (np.array_equal(index[place], new_index) and np.array_equal(depth[place], new_depth)):
-            return source.frame_id(i)
-    return None

@@ -3,18 +3,20 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ude.data.sample import FrameSource
-from ude.files import DataError, MissingFileError, read_json, write_text
+from ude.files import DataError, MissingFileError, read_json, write_json, write_text
 from ude.files.errors import writing
 
 COLUMNS = {"index": np.dtype("<i4"), "depth": np.dtype("<f4")}
-REMEDY = "run tools/cache_frames.py again"
+REMEDY = "run tools/cache_frames.py again, with --split <the split to evaluate on> --lidar"
 _MANIFEST = "manifest.json"
+_VERIFIED = "verified.json"
 _SCHEMA = 1
 _CHUNK = 2**24  # bytes
 
@@ -40,7 +42,7 @@ class Manifest(NamedTuple):
     """What a cache holds.
 
     Attributes:
-        kind: see ``kind_of``.
+        kind: see ``lidar_state.kind_of``.
         rows: by frame_id.
         returns: length of the columns; what lies behind was written by a killed run.
         sha256: of the columns up to there.
@@ -50,34 +52,6 @@ class Manifest(NamedTuple):
     rows: dict[str, Row]
     returns: int
     sha256: dict[str, str]
-
-
-def kind_of(source: FrameSource) -> dict[str, Any]:
-    """What decides on depths apart from the files: the class of the innermost source, its rules, and a crop."""
-    layers: list[Any] = [source]
-    while (inner := getattr(layers[-1], "source", None)) is not None:
-        layers.append(inner)
-    kind: dict[str, Any] = {"source": type(layers[-1]).__name__}
-    for name in ("rules", "crop"):
-        values = [getattr(layer, name) for layer in layers if getattr(layer, name, None) is not None]
-        kind[name] = list(values[0]) if values and isinstance(values[0], tuple) else next(iter(values), None)
-    return kind
-
-
-def state_of(source: FrameSource, index: int) -> State | None:
-    """What a frame's depth is computed from now; None for a frame without LiDAR.
-
-    Raises:
-        MissingFileError: its LiDAR file is gone.
-    """
-    path = source.lidar_path(index)
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise MissingFileError(f"{path}: no such LiDAR file; download the LiDAR of this data set again") from error
-    return State(found.st_size, found.st_mtime_ns, *source.native_size(index))
 
 
 def column_file(folder: Path, column: str) -> Path:
@@ -126,6 +100,32 @@ def column_hash(folder: Path, column: str, returns: int) -> "hashlib._Hash":
     return digest
 
 
+def require_undamaged(folder: Path, manifest: Manifest) -> None:
+    """Compares the columns with the hashes of the manifest: once, until their sizes or times change.
+
+    That it was done is noted in a file beside them, where one can be written.
+
+    Raises:
+        DataError: a column is damaged.
+    """
+    found = {column: column_file(folder, column).stat() for column in COLUMNS}
+    now = {
+        "sha256": manifest.sha256,
+        "files": {column: [stat.st_size, stat.st_mtime_ns] for column, stat in found.items()},
+    }
+    with suppress(DataError):
+        if read_json(folder / _VERIFIED) == now:
+            return
+    for column in COLUMNS:
+        if column_hash(folder, column, manifest.returns).hexdigest() != manifest.sha256.get(column):
+            raise DataError(
+                f"{column_file(folder, column)} is damaged, since its SHA-256 is not that of the manifest; "
+                f"remove {folder} and {REMEDY}"
+            )
+    with suppress(DataError, OSError):  # a folder that is read only
+        write_json(folder / _VERIFIED, now)
+
+
 def map_column(folder: Path, column: str, returns: int) -> np.ndarray:
     """A column as a memory map, as a plain array: slices of ``np.memmap`` cost more than the data of a frame."""
     if returns == 0:
@@ -138,16 +138,24 @@ class ColumnWriter:
 
     Args:
         folder: the cache.
-        kind: see ``kind_of``.
+        kind: see ``lidar_state.kind_of``.
         kept: what it holds already; None begins anew, with new files, since a reader may have mapped the old ones.
+        hashes: of the columns up to where ``kept`` ends, see ``column_hash``; they are continued.
     """
 
-    def __init__(self, folder: Path, kind: dict[str, Any], kept: Manifest | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kind: dict[str, Any],
+        kept: Manifest | None = None,
+        hashes: "Mapping[str, hashlib._Hash] | None" = None,
+    ) -> None:
         self._folder, self._kind, self._files = folder, kind, {}
         self._rows, self._returns = ({}, 0) if kept is None else (dict(kept.rows), kept.returns)
-        self._hashes = {column: column_hash(folder, column, self._returns) for column in COLUMNS}
+        self._hashes = hashes or {column: column_hash(folder, column, self._returns) for column in COLUMNS}
         if kept is None:
-            for path in (folder / _MANIFEST, *(column_file(folder, column) for column in COLUMNS)):
+            files = (folder / _MANIFEST, folder / _VERIFIED, *(column_file(folder, column) for column in COLUMNS))
+            for path in files:
                 path.unlink(missing_ok=True)
         for column, dtype in COLUMNS.items():
             path = column_file(folder, column)

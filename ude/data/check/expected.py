@@ -17,7 +17,8 @@ class Expected:
     """Numbers of frames and scenes that are published for a data set.
 
     Args:
-        rows: of the file of expected counts that concern this source, version and rules.
+        rows: of the file of expected counts that concern this source, version and rules. Their ``split`` is the name
+            of a split, or the end of the path of a split file, such as ``eigen_zhou/train_files``.
     """
 
     rows: Sequence[dict[str, Any]] = ()
@@ -42,7 +43,7 @@ class Expected:
             for row in self.rows
             if row["condition"] in conditions
             and row["what"] == what
-            and (row["split"] == check.split or name.endswith(f"/{row['split']}"))
+            and (row["split"] == check.split or f"/{name}".endswith(f"/{row['split']}"))
         )
         return next(counts, None)
 

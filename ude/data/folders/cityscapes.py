@@ -1,6 +1,8 @@
 """Cityscapes (https://arxiv.org/abs/1604.01685) as a source of frames by day."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,11 @@ class CityscapesFrames(FolderFrames):
         split: ``train``, ``val``, ``test``, or a text file with ``frame_id condition`` lines.
         conditions: keep frames of these recording conditions only; all frames of Cityscapes are ``day-clear``.
         offsets: neighbours that every frame must have.
+        min_speed: smallest speed of the car [m/s]; above 0 it is read from the vehicle files at the first start.
+        index_root: folder where the speeds are kept, so that they are read once; None is the user's cache.
+
+    Attributes:
+        num_slow: number of frames left out because the car was too slow.
 
     Raises:
         DataError: when something is missing or damaged, or no frame is left.
@@ -54,12 +61,25 @@ class CityscapesFrames(FolderFrames):
         split: str = "train",
         conditions: Sequence[str] | None = None,
         offsets: Sequence[int] = (),
+        min_speed: float = 0.0,
+        index_root: str | Path | None = None,
     ) -> None:
         root, listed = Path(root), listed_frames(split, SPLITS)
         drives = [drive for name in ([split] if listed is None else SPLITS) for drive in _drives(root, name)]
         if not drives:
             raise DataError(f"{root}: holds no {_IMAGE}_sequence/{split}/<city> with images; download and unpack them")
         super().__init__(root, drives, split=split, listed=listed, conditions=conditions, offsets=offsets)
+
+        @cache
+        def vehicle_files(images: Path) -> tuple[Path, Path, frozenset[str]]:
+            every, annotated = self._folders(images, _VEHICLE)
+            return every, annotated, frozenset(os.listdir(every)) if every.is_dir() else frozenset()
+
+        def vehicle_file(drive: Drive, position: int) -> tuple[Path, str]:
+            (every, annotated, names), name = vehicle_files(drive.folder), f"{drive.frame_id(position)}_vehicle.json"
+            return every if name in names or not (annotated / name).is_file() else annotated, name
+
+        self._leave_out_slow(vehicle_file, _speed, min_speed=min_speed, split=split, index_root=index_root)
 
     def distance(self, index: int, offset: int) -> float:
         """Distance between a frame and its neighbour [m]: the car's speed at the frame times the time between them.
@@ -69,14 +89,11 @@ class CityscapesFrames(FolderFrames):
         """
         drive, position = self._place(index)
         neighbour = self._place(index, offset)[1]
-        path = self._beside(drive, position, _VEHICLE, "json")
-        if not path.is_file():
-            raise MissingFileError(f"{path}: no such file, so no distance; download vehicle_sequence, or {NO_POSES}")
-        speed = _number(read_json(path), ("speed",), path)
+        speed = _speed(self._beside(drive, position, _VEHICLE, "json"))
         times = [self._beside(drive, place, "timestamp", "txt") for place in (position, neighbour)]
         if all(place.is_file() for place in times):
-            return abs(speed) * abs(_nanoseconds(times[0]) - _nanoseconds(times[1])) * 1e-9
-        return abs(speed) * abs(offset) / FRAMES_PER_SECOND
+            return speed * abs(_nanoseconds(times[0]) - _nanoseconds(times[1])) * 1e-9
+        return speed * abs(offset) / FRAMES_PER_SECOND
 
     def lidar_path(self, index: int) -> Path | None:
         """The disparity map of a frame; None where it was not downloaded."""
@@ -92,17 +109,18 @@ class CityscapesFrames(FolderFrames):
         drive, position = self._place(index)
         pixels = read_png16(self._beside(drive, position, _DISPARITY, "png"), drive.size).ravel()
         pixel = np.flatnonzero(pixels > 1)  # 0 = no match, 1 = infinitely far
-        cameras = _camera_files(self.root.joinpath(_CAMERA, *drive.folder.parts[-2:]))
-        path = _nearest_camera(cameras, drive.scene, int(drive.numbers[position]))
-        baseline = _number(read_json(path), ("extrinsic", "baseline"), path)
         disparity = (pixels[pixel] - 1.0) / 256
-        return pixel, (baseline * drive.K[0, 0] / disparity).astype(np.float32)
+        return pixel, (drive.baseline * drive.K[0, 0] / disparity).astype(np.float32)
 
     def _beside(self, drive: Drive, position: int, kind: str, suffix: str) -> Path:
         """The file of another kind for an image, among those of all frames or else those of the annotated ones."""
         name = f"{drive.frame_id(position)}_{kind}.{suffix}"
-        places = [self.root.joinpath(f"{kind}{of}", *drive.folder.parts[-2:], name) for of in ("_sequence", "")]
+        places = [folder / name for folder in self._folders(drive.folder, kind)]
         return next((path for path in places if path.is_file()), places[0])
+
+    def _folders(self, images: Path, kind: str) -> list[Path]:
+        """The folders of a city for another kind of files than images: of all frames, and of the annotated ones."""
+        return [self.root.joinpath(f"{kind}{of}", *images.parts[-2:]) for of in ("_sequence", "")]
 
 
 def _drives(root: Path, split: str) -> Iterator[Drive]:
@@ -115,16 +133,17 @@ def _drives(root: Path, split: str) -> Iterator[Drive]:
             snippet = [file for _, file in rows]
             numbers = np.array([number for _, number, _ in snippet], np.int64)
             scene = f"{city.name}_{recording:06d}"
-            path = _nearest_camera(cameras, scene, int(numbers[len(numbers) // 2]))
+            K, baseline = _calibration(_nearest_camera(cameras, scene, int(numbers[len(numbers) // 2])))
             yield Drive(
                 scene=scene,
                 folder=city,
                 files=np.array([name for _, _, name in snippet]),
                 numbers=numbers,
                 condition="day-clear",
-                K=_intrinsics(path),
+                K=K,
                 size=SIZE,
                 ending=f"_{_IMAGE}",
+                baseline=baseline,
             )
 
 
@@ -156,11 +175,24 @@ def _nearest_camera(cameras: Mapping[str, Mapping[int, Path]], recording: str, n
     return found[min(found, key=lambda other: (abs(other - number), other))]
 
 
-def _intrinsics(path: Path) -> np.ndarray:
-    """K, float64 (3, 3), of a camera file."""
+def _calibration(path: Path) -> tuple[np.ndarray, float]:
+    """K, float64 (3, 3), and the distance between the two cameras [m], of a camera file."""
     row = read_json(path)
     fx, fy, cx, cy = (_number(row, ("intrinsic", key), path) for key in ("fx", "fy", "u0", "v0"))
-    return checked_intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), SIZE, path)
+    K = checked_intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), SIZE, path)
+    baseline = _number(row, ("extrinsic", "baseline"), path)
+    if not 0 < baseline < np.inf:
+        raise DataError(f"{path}: extrinsic.baseline must be above 0 m, got {baseline:g}; download it again")
+    return K, baseline
+
+
+def _speed(path: Path) -> float:
+    """Speed of the car [m/s], forwards or backwards, of a vehicle file."""
+    try:
+        return abs(_number(read_json(path), ("speed",), path))
+    except MissingFileError as error:
+        message = f"{path}: no such file, so no speed and no distance; download vehicle_sequence, or {NO_POSES}"
+        raise MissingFileError(message) from error
 
 
 def _number(row: Any, keys: Sequence[str], path: Path) -> float:

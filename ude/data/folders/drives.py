@@ -24,6 +24,7 @@ class Drive:
         size: (height, width) of the images [px].
         prefix: what stands before the name of a file, without suffix, in the id of its frame.
         ending: what the name of a file has before its suffix that the id has not.
+        baseline: distance between the two cameras [m] where depth comes from stereo.
     """
 
     scene: str
@@ -35,6 +36,7 @@ class Drive:
     size: tuple[int, int]
     prefix: str = ""
     ending: str = ""
+    baseline: float | None = None
 
     def frame_id(self, position: int) -> str:
         """Name of the frame at a position."""

@@ -1,7 +1,7 @@
 """What all sources made of folders of images share: the choice of frames, reading and the errors."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from ude.data.splits import EmptySplitError
 from ude.files import DataError
 
 from .drives import Drive, frame_places, with_neighbours
+from .speeds import measured_speeds
 
 NO_POSES = "set LOSS.VELOCITY 0, DATA.MIN_SPEED 0 and MODEL.POSE learned"
 
@@ -31,6 +32,7 @@ class FolderFrames:
 
     Attributes:
         num_without_neighbour: number of frames left out because a neighbour is missing.
+        num_slow: number of frames left out because the car was too slow, where a subclass knows.
 
     Raises:
         DataError: when a listed frame is not there, two frames have the same id, or no frame is left.
@@ -63,7 +65,7 @@ class FolderFrames:
             self._frames = np.array([places[frame_id] for frame_id in listed], np.int32)
             names = [condition for condition, _ in listed.values()]
         self._conditions = np.array([CONDITIONS.index(name) for name in names], np.int8)
-        self.num_without_neighbour = 0
+        self.num_without_neighbour = self.num_slow = 0
         self._keep(np.array([name in (conditions or CONDITIONS) for name in names], bool))
         count = len(self)
         self._keep(with_neighbours(self._drives, self._frames, self.offsets))
@@ -164,6 +166,34 @@ class FolderFrames:
         depth = np.zeros(height * width, np.float32)
         depth[pixels] = values
         return depth.reshape(height, width)
+
+    def _leave_out_slow(
+        self,
+        file: Callable[[Drive, int], tuple[Path, str]],
+        read: Callable[[Path], float],
+        *,
+        min_speed: float,
+        split: str,
+        index_root: str | Path | None,
+    ) -> None:
+        """Leave out and count the frames at which the car was slower than ``min_speed`` [m/s]; at 0 none is asked.
+
+        Args:
+            file: folder and name of the file beside the image at a position of a drive that knows the speed.
+            read: gives the speed [m/s] of such a file.
+            min_speed: smallest speed [m/s].
+            split: name of the split, for messages.
+            index_root: folder where what was read is kept, see ``measured_speeds``.
+        """
+        if min_speed <= 0:
+            return
+        files = [file(self._drives[drive], position) for drive, position in self._frames.tolist()]
+        fast = measured_speeds(files, read, root=self.root, index_root=index_root) >= min_speed
+        self.num_slow = int((~fast).sum())
+        self._keep(fast)
+        self.require_frames(
+            f"all {self.num_slow} frames of split {split} in {self.root} are slower than {min_speed:g} m/s"
+        )
 
     def _place(self, index: int, offset: int = 0) -> tuple[Drive, int]:
         """The drive of a frame or its neighbour, and its position there."""

@@ -1,6 +1,7 @@
 """Raw KITTI (https://www.cvlibs.net/datasets/kitti/raw_data.php) as a source of frames."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ class KittiFrames(FolderFrames):
         split: ``all``, or a text file with ``frame_id condition`` lines.
         conditions: keep frames of these recording conditions only; all frames of KITTI are ``day-clear``.
         offsets: neighbours that every frame must have.
-        min_speed: smallest speed of the car [m/s]; above 0 it is read from all oxts files at the start.
+        min_speed: smallest speed of the car [m/s]; above 0 it is read from the oxts files at the first start.
+        index_root: folder where the speeds are kept, so that they are read once; None is the user's cache.
 
     Attributes:
         num_slow: number of frames left out because the car was too slow.
@@ -56,6 +58,7 @@ class KittiFrames(FolderFrames):
         conditions: Sequence[str] | None = None,
         offsets: Sequence[int] = (),
         min_speed: float = 0.0,
+        index_root: str | Path | None = None,
     ) -> None:
         root, listed = Path(root), listed_frames(split, SPLITS)
         drives = _drives(root)
@@ -63,13 +66,7 @@ class KittiFrames(FolderFrames):
             raise DataError(f"{root} holds no <date>/<drive>/image_02/data with images; DATA.ROOT must be raw KITTI")
         super().__init__(root, drives, split=split, listed=listed, conditions=conditions, offsets=offsets)
         self._transforms: dict[tuple[Path, str], np.ndarray] = {}
-        fast = np.array([self._speed(index) >= min_speed for index in range(len(self))] if min_speed > 0 else [], bool)
-        self.num_slow = int((~fast).sum())
-        if self.num_slow:
-            self._keep(fast)
-            self.require_frames(
-                f"all {self.num_slow} frames of split {split} in {root} are slower than {min_speed:g} m/s"
-            )
+        self._leave_out_slow(_oxts_file, _speed, min_speed=min_speed, split=split, index_root=index_root)
 
     def distance(self, index: int, offset: int) -> float:
         """Distance between the camera centres of a frame and its neighbour [m], from the GPS/IMU unit.
@@ -87,7 +84,7 @@ class KittiFrames(FolderFrames):
         """
         drive, target = self._place(index)
         source = self._place(index, offset)[1]
-        oxts = [read_oxts(_beside(drive, "oxts", place, ".txt")) for place in (source, target)]
+        oxts = [read_oxts(Path(*_oxts_file(drive, place))) for place in (source, target)]
         T_world_source, T_world_target = (T_world_imu(row, oxts[1][0]) for row in oxts)
         T_camera_imu = self._transform(drive, "imu")
         return T_camera_imu @ np.linalg.inv(T_world_source) @ T_world_target @ np.linalg.inv(T_camera_imu)
@@ -117,10 +114,6 @@ class KittiFrames(FolderFrames):
                 T_camera_velodyne if sensor == "velodyne" else T_camera_velodyne @ _T_velodyne_imu(drive)
             )
         return self._transforms[key]
-
-    def _speed(self, index: int) -> float:
-        drive, position = self._place(index)
-        return speed(read_oxts(_beside(drive, "oxts", position, ".txt")))
 
 
 def _drives(root: Path) -> list[Drive]:
@@ -179,6 +172,20 @@ def _T_velodyne_imu(drive: Drive) -> np.ndarray:  # noqa: N802 (T is a transform
 def _rigid(path: Path) -> np.ndarray:
     rows = read_key_values(path)
     return rigid_transform(entry(rows, "R", (3, 3), path), entry(rows, "T", (3,), path), path)
+
+
+def _oxts_file(drive: Drive, position: int) -> tuple[Path, str]:
+    """Folder and name of the GPS/IMU file of an image of a drive."""
+    return _oxts_folder(drive.folder), f"{drive.stem(position)}.txt"
+
+
+@lru_cache(maxsize=1024)
+def _oxts_folder(images: Path) -> Path:
+    return images.parents[1] / "oxts" / "data"
+
+
+def _speed(path: Path) -> float:
+    return speed(read_oxts(path))
 
 
 def _beside(drive: Drive, sensor: str, position: int, suffix: str) -> Path:

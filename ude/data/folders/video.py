@@ -1,25 +1,26 @@
 """Videos as folders of images, taken apart once into a folder outside of the data set."""
 
 import logging
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ude.files import DataError, FolderInUseError, lock_folder, write_image, write_json
+from ude.data.index_root import index_folder, naming_index_root
+from ude.files import DataError, in_turn, write_image, write_json
 
 if TYPE_CHECKING:
     import cv2
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 MANIFEST = "frames.json"
-_WAIT_S = 0.5
 _MIN_SHARE = 0.98
-"""Share of the frames that a video announces which must be decodable; the announced number is an estimate."""
+"""Share of the length that a video announces which must be decodable; what is announced is an estimate."""
+_MAX_GAP_FRAMES = 1.5
+"""By how many mean distances of frames the last one, which is shown for one, may lie before the end."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def extracted_frames(video: Path, index_root: str | Path | None = None, *, fps: 
 
     The first call decodes the video once from front to back; later calls find the folder, whose name belongs to place,
     size and time of change of the video and to ``fps``. A killed extraction goes on where it was; of several processes
-    one works and the others wait. Frames count from 0, in the numbering of what is kept.
+    one of each machine works and the others wait. Frames count from 0, in the numbering of what is kept.
 
     Args:
         video: the file.
@@ -39,8 +40,6 @@ def extracted_frames(video: Path, index_root: str | Path | None = None, *, fps: 
     Raises:
         DataError: when the video cannot be read or is cut, or the folder would lie beside the video.
     """
-    from ude.data.nuscenes.cache import index_folder
-
     stat = video.stat()
     identity = f"{video.absolute()} {stat.st_size} {stat.st_mtime_ns} {fps or 0}"
     digest = blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
@@ -50,36 +49,55 @@ def extracted_frames(video: Path, index_root: str | Path | None = None, *, fps: 
     folder = place / f"{video.stem[:80]}-{digest}"
     if (folder / MANIFEST).is_file():
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    while not (folder / MANIFEST).is_file():
-        try:
-            with lock_folder(folder):
-                _extract(video, folder, fps)
-        except FolderInUseError as error:
-            if not error.lives:  # perhaps of another machine: two may write, the files are the same
-                _extract(video, folder, fps)
-            time.sleep(_WAIT_S)
+    with ExitStack() as stack:
+        with naming_index_root(folder):
+            mine = stack.enter_context(in_turn(folder, done=(folder / MANIFEST).is_file))
+        if mine:
+            _extract(video, folder, fps)
     return folder
 
 
 def _extract(video: Path, folder: Path, fps: float | None) -> None:
     """Write the frames that are not there yet, then the manifest that says that all are."""
     with _opened(video) as capture:
-        announced, native_fps, count, kept = *_announced(capture), 0, 0
+        announced, native_fps, count, kept, last_ms = *_announced(capture), 0, 0, 0.0
         if fps and native_fps <= 0:
             raise DataError(f"{video}: does not say how many frames a second it has; leave fps out of intrinsics.json")
         step = max(1.0, native_fps / fps) if fps else 1.0
         logger.info("%s: about %d frames, every %.3g-th is written to %s once", video, announced, step, folder)
-        for number, pixels in enumerate(_decoded(capture)):
-            count = number + 1
+        for number, (time_ms, pixels) in enumerate(_decoded(capture)):
+            count, last_ms = number + 1, time_ms
             if number >= round(kept * step):
                 path = folder / f"{kept:06d}.jpg"
                 kept += 1
                 if not path.is_file():
-                    write_image(path, pixels)
-    if count < max(1, _MIN_SHARE * announced - 1):
-        raise DataError(f"{video}: only {count} of {announced} frames can be decoded; copy or download the video again")
-    write_json(folder / MANIFEST, {"schema": 1, "video": str(video.absolute()), "fps": fps, "frames": kept})
+                    with naming_index_root(path):
+                        write_image(path, pixels)
+    _require_end(video, count, last_ms / 1e3, announced, native_fps)
+    with naming_index_root(folder):
+        write_json(folder / MANIFEST, {"schema": 1, "video": str(video.absolute()), "fps": fps, "frames": kept})
+
+
+def _require_end(video: Path, count: int, last_s: float, announced: int, native_fps: float) -> None:
+    """Refuse a video that was cut: the last frame lies before the end that it announces.
+
+    Not every format stores the number of frames. It is then estimated from the length at a constant rate, and is too
+    large where frames were dropped or the rate varies.
+    """
+    if 0 < count >= _MIN_SHARE * announced - 1:
+        return
+    length_s = announced / native_fps if native_fps > 0 else 0.0
+    frame_s = last_s / max(count - 1, 1)
+    if length_s > 0 and 0 < last_s >= min(_MIN_SHARE * length_s, length_s - _MAX_GAP_FRAMES * frame_s):
+        logger.warning(
+            "%s: %d frames instead of the announced %d, up to its end: frames were dropped or its rate varies",
+            *(video, count, announced),
+        )
+        return
+    seconds = f" up to second {last_s:.1f} of {length_s:.1f}" if length_s > 0 < last_s else ""
+    raise DataError(
+        f"{video}: only {count} of {announced} frames can be decoded{seconds}; copy or download the video again"
+    )
 
 
 @contextmanager
@@ -104,10 +122,12 @@ def _announced(capture: "cv2.VideoCapture") -> tuple[int, float]:
     return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), max(0.0, capture.get(cv2.CAP_PROP_FPS))
 
 
-def _decoded(capture: "cv2.VideoCapture") -> Iterator[np.ndarray]:
-    """The frames from here to the end, uint8 RGB (H, W, 3)."""
+def _decoded(capture: "cv2.VideoCapture") -> Iterator[tuple[float, np.ndarray]]:
+    """Time [ms] and pixels, uint8 RGB (H, W, 3), of the frames from here to the end."""
+    import cv2
+
     while True:
         there, pixels = capture.read()
         if not there:
             return
-        yield np.ascontiguousarray(pixels[:, :, ::-1])
+        yield capture.get(cv2.CAP_PROP_POS_MSEC), np.ascontiguousarray(pixels[:, :, ::-1])

@@ -2,43 +2,31 @@
 
 import json
 import logging
-import os
-import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from ude.files import DataError, FolderInUseError, MissingFileError, lock_folder, read_arrays, write_arrays
+from ude.data.index_root import index_folder
+from ude.files import DataError, MissingFileError, in_turn, read_arrays, write_arrays
 
 from .index import TableIndex, index_from_columns
 from .tables import table_files
 
 FORMAT = 1
-_WAIT_S = 0.5
 
 logger = logging.getLogger(__name__)
-
-
-def index_folder(folder: str | Path | None = None) -> Path:
-    """The folder of indices: the one given, else ``$UDE_CACHE``, ``$XDG_CACHE_HOME/ude`` or ``~/.cache/ude``."""
-    if folder:
-        return Path(folder)
-    if own := os.environ.get("UDE_CACHE"):
-        return Path(own)
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "ude"
 
 
 def load_index(root: Path, version: str, folder: str | Path | None = None) -> TableIndex:
     """The index of a version of nuScenes, from its file or, where there is none that fits, from the tables.
 
     The file belongs to the tables when format, place, sizes and times of change are the same. Of several processes
-    that find none, one builds it and the others wait. Where the folder cannot be written to, the index is built anew
-    at every start.
+    that find none, one of each machine builds it and the others wait. Where the folder cannot be written to, the index
+    is built anew at every start.
 
     Args:
         root: folder of the data set.
@@ -54,8 +42,33 @@ def load_index(root: Path, version: str, folder: str | Path | None = None) -> Ta
         raise DataError(f"{place}: the index must not lie in the data set; set DATA.INDEX_ROOT to another folder")
     name = blake2b(f"{root.resolve()}\n{version}".encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     path = place / f"nuscenes-{name}.npz"
-    index = _read(path, identity)
-    return _build(path, identity, root, version) if index is None else index
+    kept = _Kept(path, identity)
+    return kept.index if kept.there() else _build(kept, root, version)
+
+
+class _Kept:
+    """The index in a file, which is read when it was not there before or was written anew."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+        self.index: TableIndex | None = None
+        self._seen: tuple[int, int, int] | None = None
+
+    def there(self) -> bool:
+        """Whether the file holds an index that belongs to the tables, which is then ``index``."""
+        seen = _stamp(self.path)
+        if seen is not None and seen != self._seen:
+            self.index = _read(self.path, self.identity)
+        self._seen = seen
+        return self.index is not None
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _identity(root: Path, version: str) -> str:
@@ -65,44 +78,22 @@ def _identity(root: Path, version: str) -> str:
     return json.dumps({"format": FORMAT, "root": str(root.resolve()), "version": version, "tables": tables})
 
 
-def _build(path: Path, identity: str, root: Path, version: str) -> TableIndex:
+def _build(kept: _Kept, root: Path, version: str) -> TableIndex:
     from .build_index import build_index
 
+    path = kept.path
     with ExitStack() as stack:
-        writable = _in_turn(stack, path)
-        index = _read(path, identity)  # another process may have built it meanwhile
+        turn = in_turn(path.with_suffix(".building"), done=kept.there)
+        writable = _unless_refused(path, lambda: stack.enter_context(turn))
+        index = kept.index  # another process may have built it meanwhile
         if index is None:
             index = build_index(root, version)
-            if writable and _identity(root, version) == identity:
-                _unless_refused(path, lambda: _write(path, index, identity))
+            if writable and _identity(root, version) == kept.identity:
+                _unless_refused(path, lambda: _write(path, index, kept.identity))
         return index
 
 
-def _in_turn(stack: ExitStack, path: Path) -> bool:
-    """Wait until no other process builds the index; whether it can be written."""
-    folder = path.with_suffix(".building")
-    stack.callback(_remove_empty, folder)  # those that wait may make it again
-
-    def take_turn() -> None:
-        while True:
-            try:
-                stack.enter_context(lock_folder(folder))
-            except FolderInUseError as error:
-                if not error.lives:
-                    return  # perhaps of another machine: two may build, the files are the same
-                time.sleep(_WAIT_S)
-            else:
-                return
-
-    return _unless_refused(path, take_turn)
-
-
-def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
-
-
-def _unless_refused(path: Path, write: Callable[[], None]) -> bool:
+def _unless_refused(path: Path, write: Callable[[], object]) -> bool:
     """Whether something could be written; if not, that is said once and the run goes on."""
     try:
         write()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from os.path import basename, splitext
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ class NuScenesFrames:
         index_root: folder where what is kept of the tables lies, so that they are read once; None is the user's cache.
 
     Attributes:
+        rules: ``corrected`` or ``md4all``; they decide on the depth, too.
         num_without_neighbour: number of frames left out because a neighbour is missing.
         num_slow: number of frames left out because the car was too slow.
 
@@ -68,7 +70,7 @@ class NuScenesFrames:
             raise ValueError(f"offsets must be non-zero and differ, got {tuple(offsets)}")
         if rules not in RULES:
             raise ValueError(f"rules must be {' or '.join(RULES)}, got {rules}")
-        self.root, self.offsets, self._rules = Path(root), tuple(offsets), rules
+        self.root, self.offsets, self.rules = Path(root), tuple(offsets), rules
         index = load_index(self.root, version, index_root)
         chosen = select_frames(
             index,
@@ -92,7 +94,7 @@ class NuScenesFrames:
 
     def frame_id(self, index: int) -> str:
         """Stem of the key frame's image file."""
-        return Path(self._files[index, 0].decode()).stem
+        return splitext(basename(self._files[index, 0].decode()))[0]  # pathlib takes three times as long
 
     def condition(self, index: int) -> str:
         """Recording condition, one of ``CONDITIONS``."""
@@ -133,7 +135,7 @@ class NuScenesFrames:
 
     def intrinsics(self, index: int) -> np.ndarray:
         """K at the native size [px], float64 (3, 3): this frame's own, or by md4all's rules the table's first one."""
-        return (self._own_K[index] if self._rules == "corrected" else self._first_K).copy()
+        return (self._own_K[index] if self.rules == "corrected" else self._first_K).copy()
 
     def distance(self, index: int, offset: int) -> float:
         """Distance between the camera centres of a frame and its neighbour [m], from the ego poses."""
@@ -160,7 +162,7 @@ class NuScenesFrames:
         """
         points, steps = read_points(self.lidar_path(index)), self._lidar_steps[index]
         K, size = self._own_K[index], self.native_size(index)
-        if self._rules == "md4all":
+        if self.rules == "md4all":
             return devkit_projection(points, [(T[:, :3], T[:, 3]) for T in steps], K, size)
         T_ego_lidar, T_global_ego, T_global_ego_image, T_ego_camera = squared(steps)
         T_camera_lidar = np.linalg.inv(T_global_ego_image @ T_ego_camera) @ T_global_ego @ T_ego_lidar
