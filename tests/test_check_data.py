@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import check_data
 import pytest
@@ -159,6 +160,39 @@ def _train_names(root):
 
     frames = NuScenesFrames(root, version=VERSION, split="train", offsets=(-1, 1))
     return sorted(frames.frame_id(index) for index in range(len(frames)))
+
+
+@pytest.fixture
+def check_robotcar(robotcar_prepared, tmp_path):
+    """Runs the tool on the small RobotCar world with a crop."""
+
+    def run(crop, *, code):
+        arguments = ["--cfg", str(CONFIG.with_name("robotcar.yaml")), "--workers", "0", "--split", "train"]
+        arguments += ["--output", str(tmp_path)]
+        assert check_data.main([*arguments, "DATA.ROOT", str(robotcar_prepared), "DATA.CROP", crop]) == code
+        return [json.loads((tmp_path / name).read_text()) for name in ("broken.json", "report.json")]
+
+    return run
+
+
+def test_what_a_source_leaves_out_is_shown_and_reported_by_its_own_reasons(check_robotcar, capsys):
+    from ude.build.checks import _left_out
+
+    _, report = check_robotcar("[0, 0, 192, 320]", code=0)
+    (left_out,) = (row["left_out"] for row in report["splits"])
+    assert left_out == {"no neighbour": 2, "static": 5, "over-exposed": 4}  # of 28 frames, of which 17 stay
+    assert counts(report, "train", "all")["frames"] == 17
+    assert "train: 5 frames left out, static" in capsys.readouterr().out
+    assert _left_out(SimpleNamespace(left_out={"no LiDAR": 3, "slow": 0}, num_slow=7)) == {"no LiDAR": 3}
+    assert _left_out(SimpleNamespace(num_slow=7)) == {"slower than DATA.MIN_SPEED": 7}
+
+
+def test_a_crop_that_leaves_the_frames_is_named(check_robotcar):
+    broken, report = check_robotcar("[0, 0, 768, 1280]", code=4)
+    frames = sum(counts(report, row["split"], "all")["frames"] for row in report["splits"])
+    assert len(broken["frames"]) == frames
+    words = "is 240 x 320 (height x width), which DATA.CROP [0, 0, 768, 1280] leaves; correct it"
+    assert {row["problem"] for row in broken["files"]} == {words}
 
 
 def test_a_second_deep_check_decodes_nothing_again(world_root, tmp_path):

@@ -11,6 +11,8 @@ from walled_street import NATIVE, SIZE, WalledStreet, translations
 
 from ude.data import images
 from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
+from ude.data.transforms import DeviceTransform
+from ude.engine import TrainingData
 
 
 @pytest.fixture
@@ -53,6 +55,19 @@ def test_a_batch_is_what_its_samples_collate_to(source, tmp_path):
             assert value.equal(samples[key]) if torch.is_tensor(value) else value == samples[key], key
         assert (batch["input"] is batch["target"]) == (translated is None)  # nothing is copied that nobody changes
         assert collate(batch) is batch
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_input_that_is_the_target_goes_to_the_device_once(source, tmp_path, workers):
+    transform = DeviceTransform(color_jitter=(0.2, 0.2, 0.2, 0.05), flip_prob=0.5)
+    for translated in (None, translations(tmp_path, source, "night")):
+        frames = TrainingFrames(source, size=SIZE, offsets=(1,), translated=translated)
+        data = TrainingData(frames, DeviceTransform(), batch_size=4, num_workers=workers, seed=0)
+        (batch,) = data.train_dataloader()
+        assert ("input" in batch) == (translated is not None)
+        numbers = [int(name[-5:]) for name in batch["frame_id"]]
+        ours, theirs = (transform(each, 1, True) for each in (batch, frames.__getitems__(numbers)))
+        assert ours["depth_input"].equal(theirs["depth_input"])
 
 
 def test_a_stage_without_sources_reads_one_image_per_sample(source):

@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,10 @@ from torch.utils.data import DataLoader
 from walled_street import SIZE, PhotographedStreet, translations
 
 from ude.data.batches import collate
-from ude.data.caches.frames import MANIFEST, FrameCache, FrameFormat
+from ude.data.caches import frames as cache_frames
+from ude.data.caches.frames import FrameCache
+from ude.data.caches.manifest import MANIFEST, UNFINISHED, FrameFormat, file_state, read_manifest
+from ude.data.caches.stores import MapStore
 from ude.data.caches.writing import CacheOptions, write_frame_cache
 from ude.data.cropped import CroppedFrames
 from ude.data.datasets import EvaluationFrames, TrainingFrames
@@ -221,8 +226,30 @@ def test_a_changed_file_is_refused_and_made_again_alone(source, tmp_path, store)
         assert after.equal(frames_of(source)[1]["target"])
 
 
-def test_a_cache_whose_changes_were_interrupted_is_not_read(source, tmp_path):
+@pytest.mark.parametrize("store", ["memmap", "jpeg"])
+def test_a_training_that_runs_keeps_its_pixels_while_the_cache_is_filled_again(source, tmp_path, store):
+    fill(tmp_path / "cache", source, store=store, offsets=())
+    plain, resident = (
+        frames_of(source, FrameCache(tmp_path / "cache"), offsets=(), on_device=on_device)
+        for on_device in (False, True)
+    )
+    before = [plain[index]["target"] for index in range(len(source))]
+    for number in (2, 6):  # the last row, too
+        write_image(source.file(number), PhotographedStreet.pixels(40 + number))
+    for _ in range(2):  # new versions of two files, and other files: none of them may take the place of an old version
+        fill(tmp_path / "cache", source, store=store)
+    after = resident.gather(resident.__getitems__([0, 1, 2, 3]))["target"]
+    for index, pixels in enumerate(before):
+        assert plain[index]["target"].equal(pickle.loads(pickle.dumps(plain))[index]["target"])
+        assert plain[index]["target"].equal(pixels)
+        assert after[index].equal(pixels)
+    assert not frames_of(source, FrameCache(tmp_path / "cache"))[1]["target"].equal(before[1])
+
+
+def test_a_cache_whose_changes_were_interrupted_serves_the_training_that_runs_but_no_new_one(source, tmp_path):
     fill(tmp_path / "cache", source)
+    running = frames_of(source, FrameCache(tmp_path / "cache"))
+    before = running[1]
     write_image(source.file(2), PhotographedStreet.pixels(40))
     write_image(source.file(4), PhotographedStreet.pixels(41))
     source.images_read, read = 0, source.image
@@ -235,10 +262,13 @@ def test_a_cache_whose_changes_were_interrupted_is_not_read(source, tmp_path):
     source.image = interrupted
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path / "cache", source, options=CacheOptions(progress=False))
-    with pytest.raises(DataError, match="holds an unfinished cache"):
-        FrameCache(tmp_path / "cache")
+    assert (tmp_path / "cache" / UNFINISHED).is_file()
+    assert_equal(running[1], before)
+    with pytest.raises(DataError, match=r"0002\.jpg has changed since .*; run again"):
+        frames_of(source, FrameCache(tmp_path / "cache"))
     source.image = read
     assert fill(tmp_path / "cache", source).made == 1
+    assert_equal(running[1], before)
     plain, cached = frames_of(source), frames_of(source, FrameCache(tmp_path / "cache"))
     for index in range(len(source)):
         assert_equal(cached[index], plain[index])
@@ -267,7 +297,7 @@ def test_frames_that_the_cache_lacks_are_an_error_with_a_remedy(source, tmp_path
     fill(tmp_path / "cache", source, offsets=())
     cache = FrameCache(tmp_path / "cache")
     frames_of(source, cache, offsets=())
-    with pytest.raises(DataError, match=r"lacks .*-001\.jpg \(5 of 9 files\); run again: python tools/cache_frames"):
+    with pytest.raises(DataError, match=r"lacks .*-001\.jpg \(5 of 9 files\); run again: .*cache_frames.* --split <"):
         frames_of(source, cache)
 
 
@@ -323,6 +353,53 @@ def test_a_file_that_cannot_be_read_ends_the_pass_or_is_kept_as_a_problem(source
     write_image(source.file(2), PhotographedStreet.pixels(2))
     assert fill(tmp_path / "cache", source).problems == ()
     assert frames_of(source, FrameCache(tmp_path / "cache"))[1]["frame_id"] == "frame-00001"
+
+
+# --- once per process, short writes, threads
+
+
+def test_a_file_is_looked_at_once_and_the_manifest_not_by_loader_processes(source, tmp_path, monkeypatch):
+    fill(tmp_path / "cache", source)
+    cache, looks, reads = FrameCache(tmp_path / "cache"), [], []
+    monkeypatch.setattr(cache_frames, "file_state", lambda path: looks.append(path) or file_state(path))
+    monkeypatch.setattr(cache_frames, "read_manifest", lambda path: reads.append(path) or read_manifest(path))
+    frames = frames_of(source, cache)
+    assert len(looks) == 9
+    frames_of(source, cache, offsets=())
+    assert len(looks) == 9
+    copy = pickle.loads(pickle.dumps(frames))
+    assert_equal(copy[2], frames[2])
+    assert (len(looks), reads) == (9, [])
+
+
+def test_frames_of_another_filter_are_used_with_a_warning(source, tmp_path, monkeypatch, caplog):
+    fill(tmp_path / "cache", source)
+    FrameCache(tmp_path / "cache")
+    assert not caplog.records
+    monkeypatch.setattr(cache_frames, "resize_filter", lambda: "bicubic")
+    FrameCache(tmp_path / "cache")
+    assert "resized by the filter lanczos, but this torch resizes by bicubic; remove the folder" in caplog.text
+
+
+def test_calls_that_write_and_read_less_than_asked_are_repeated(source, tmp_path, monkeypatch):
+    fill(tmp_path / "whole", source)
+    pwrite, preadv = os.pwrite, os.preadv
+    monkeypatch.setattr(os, "pwrite", lambda file, data, start: pwrite(file, data[:1000], start))
+    fill(tmp_path / "cache", source)
+    assert contents(tmp_path / "cache") == contents(tmp_path / "whole")
+    monkeypatch.setattr(os, "preadv", lambda file, parts, start: preadv(file, [parts[0][:1000]], start))
+    assert_equal(frames_of(source, FrameCache(tmp_path / "cache"))[1], frames_of(source)[1])
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_threads_that_open_a_store_at_once_leave_no_file_open(tmp_path, monkeypatch):
+    store, opened = MapStore(tmp_path, SIZE, to_write=True), os.open
+    frame, before = np.zeros((3, *SIZE), np.uint8), len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "open", lambda *args: (opened(*args), time.sleep(0.05))[0])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda row: store.write(row, frame), range(4)))
+    store.close()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_damaged_manifest_is_refused_in_one_line(source, tmp_path):

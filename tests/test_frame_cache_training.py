@@ -11,10 +11,12 @@ from tiny_run import OFFSETS, SIZE, tiny_module
 from walled_street import PhotographedStreet, translations
 
 from ude.build import frames as build_frames
-from ude.build.caches import frame_cache, lidar_cache
+from ude.build.caches import frame_cache, lidar_cache, lossy_store, write_frames
+from ude.build.identity import LEARNED_FROM, identity
 from ude.build.sources import evaluation_source
 from ude.config import load_config
-from ude.data.caches.frames import FrameCache, FrameFormat
+from ude.data.caches.frames import FrameCache
+from ude.data.caches.manifest import MANIFEST, FrameFormat
 from ude.data.caches.writing import CacheOptions, write_frame_cache
 from ude.data.datasets import TrainingFrames
 from ude.data.pixels import SourcePixels
@@ -116,6 +118,29 @@ def test_a_config_of_another_size_is_refused_in_one_line(cached_world, capsys):
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2
     assert "DATA.CACHE_ROOT must name the folder" in errors[1]
+
+
+def test_the_cache_is_opened_once_per_process_until_it_is_filled_again(cached_world, tmp_path):
+    cfg = config(cached_world)
+    cache = frame_cache(cfg)
+    assert frame_cache(cfg) is cache
+    assert build_frames.evaluation_loader(cfg, evaluation_source(cfg, "val")).dataset.pixels.cache is cache
+    manifest = cached_world[1] / "cache/frames" / MANIFEST
+    os.utime(manifest, ns=(1, manifest.stat().st_mtime_ns + 1))
+    assert frame_cache(cfg) is not cache
+
+
+def test_a_run_knows_whether_its_cache_changes_the_pixels(cached_world, world_root, tmp_path):
+    lossy = config(cached_world, "DATA.ROOT", str(world_root), "DATA.CACHE_ROOT", str(tmp_path / "small"))
+    assert lossy_store(config(cached_world)) == []
+    write_frames(lossy, ["val"], store="jpeg", progress=False)
+    assert lossy_store(lossy) == ["jpeg"]
+    assert identity(lossy, LEARNED_FROM, [], ["jpeg"])["config_hash"] != identity(lossy, LEARNED_FROM, [])["config_hash"]
+
+
+def test_depth_without_a_split_to_evaluate_on_is_refused(cached_world, capsys):
+    assert cache_frames.main([*cached_world[0], "--split", "train", "--lidar"]) == 2
+    assert "name such a split, too, as in --split val" in capsys.readouterr().err
 
 
 def test_words_behind_split_that_are_keys_are_refused(cached_world, capsys):

@@ -7,9 +7,8 @@ import made_folders
 import numpy as np
 import pytest
 
-from ude.build.identity import identity
+from ude.build.identity import LEARNED_FROM, identity
 from ude.build.sources import SOURCES, evaluation_source, official_splits, speed_unused, training_source
-from ude.build.training import _LEARNED_FROM
 from ude.build.translation import translation_identity
 from ude.config import load_config
 from ude.data.cropped import CroppedFrames
@@ -159,7 +158,7 @@ def test_a_run_is_another_one_with_other_frames(config, key, value):
     before, after = config("nuscenes"), config("nuscenes", f"DATA.{key}", value)
 
     def run(cfg):
-        return identity(cfg, _LEARNED_FROM, [])["config_hash"]
+        return identity(cfg, LEARNED_FROM, [])["config_hash"]
 
     assert run(before) == run(config("nuscenes", "DATA.CACHE", True, "RUN.NUM_WORKERS", 0))
     assert run(before) != run(after)

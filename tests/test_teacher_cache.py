@@ -15,7 +15,7 @@ import train
 from safetensors.torch import load_file
 from torch import nn
 
-from ude.build.training import _LEARNED_FROM
+from ude.build.identity import LEARNED_FROM
 from ude.config import config_hash
 from ude.config.defaults import defaults
 from ude.data.transforms import DeviceTransform
@@ -465,7 +465,7 @@ def test_an_interrupted_run_keeps_the_cache_and_resumes_bit_for_bit(world_root, 
 
 def test_the_cache_is_no_part_of_what_a_run_is_but_every_other_model_key_is():
     cfg = defaults()
-    before = config_hash(cfg, _LEARNED_FROM)
+    before = config_hash(cfg, LEARNED_FROM)
     cfg.MODEL.TEACHER_CACHE = not cfg.MODEL.TEACHER_CACHE
-    assert config_hash(cfg, _LEARNED_FROM) == before
-    assert {f"MODEL.{key}" for key in cfg.MODEL} - {"MODEL.TEACHER_CACHE"} <= set(_LEARNED_FROM)
+    assert config_hash(cfg, LEARNED_FROM) == before
+    assert {f"MODEL.{key}" for key in cfg.MODEL} - {"MODEL.TEACHER_CACHE"} <= set(LEARNED_FROM)

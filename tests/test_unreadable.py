@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import train
 from test_tools import CONFIGS, SMALL
+from tiny_run import OFFSETS, MadeUpFrames, in_processes, tiny_module
+from tiny_run import SIZE as TINY
 from torch.utils.data import DataLoader
 from walled_street import SIZE, MotionlessStreet, PhotographedStreet
 
@@ -18,6 +22,10 @@ from ude.data.batches import collate
 from ude.data.datasets import TrainingFrames
 from ude.data.evaluation_frames import EvaluationFrames, EvaluationLoader
 from ude.data.images import read_rgb
+from ude.data.transforms import DeviceTransform
+from ude.data.unreadable import UnreadableFrames
+from ude.engine import RunOptions, TrainingData, fit
+from ude.engine.datamodule import SkippedFrames
 from ude.files import DataError
 
 COUNT = 40
@@ -94,6 +102,27 @@ def test_more_than_the_cap_ends_the_run(source, broken, workers):
     with pytest.raises(DataError, match=r"15 of 40 frames cannot be read, more than DATA\.MAX_SKIPPED 0\.35") as caught:
         list(EvaluationLoader(frames, 8, num_workers=workers))
     assert caught.value.exit_code == 4
+
+
+def flagged(numbers, max_skipped):
+    unreadable = UnreadableFrames("frame-{:05d}".format, COUNT, on_error="skip", max_skipped=max_skipped)
+    unreadable.merge(torch.tensor([number in numbers for number in range(COUNT)]))
+    return unreadable
+
+
+@pytest.mark.parametrize("second", [(1, 2), (2, 3)])
+def test_the_cap_is_on_the_frames_that_all_processes_have_met_each_counted_once(second):
+    ranks = [flagged(numbers, 3 / COUNT) for numbers in ((1, 2), second)]
+    union = torch.stack([rank.flags() for rank in ranks])
+    trainer = SimpleNamespace(world_size=2, is_global_zero=False)
+    module = SimpleNamespace(device=torch.device("cpu"), all_gather=lambda flags: union)
+    for rank in ranks:
+        SkippedFrames(SimpleNamespace(unreadable=rank)).on_train_epoch_end(trainer, module)
+        assert len(rank.names()) == len({1, 2, *second})
+    union = torch.stack([union[0], flagged((8, 9), 1.0).flags()])
+    words = rf"{len({1, 2, *second}) + 2} of 40 frames cannot be read, more than DATA\.MAX_SKIPPED 0\.075"
+    with pytest.raises(DataError, match=words):
+        SkippedFrames(SimpleNamespace(unreadable=ranks[0])).on_train_epoch_end(trainer, module)
 
 
 def test_evaluation_leaves_unreadable_frames_out(source, broken, caplog):
@@ -195,3 +224,33 @@ def test_two_hundred_batches_leak_neither_memory_nor_files(tmp_path, workers):
         after, files_after = iterate()
     assert after - before < 30e6
     assert files_after <= files
+
+
+# --- in several processes
+
+
+class Scratched(MadeUpFrames):
+    """Twelve frames, three of which cannot be read; with seed 2, one process meets two of them in the first epoch."""
+
+    def __init__(self) -> None:
+        super().__init__(12)
+
+    def image(self, index: int, offset: int = 0, *, min_size: tuple[int, int] | None = None) -> np.ndarray:
+        if index in (1, 5, 7):
+            raise DataError(f"image {index} cannot be decoded")
+        return super().image(index, offset)
+
+
+@pytest.mark.parametrize(("allowed", "codes"), [(3, [0, 0]), (2, [4, 4])])
+def test_two_processes_may_skip_together_as_many_frames_as_one(tmp_path, allowed, codes):
+    def act(rank):
+        frames = TrainingFrames(
+            Scratched(), size=TINY, offsets=OFFSETS, with_poses=True, on_error="skip", max_skipped=allowed / 12
+        )
+        data = TrainingData(frames, DeviceTransform(), batch_size=2, num_workers=0, seed=2, devices=2)
+        options = RunOptions(accelerator="cpu", epochs=3, devices=2, log_every=1, checkpoint_every=100)
+        module = tiny_module("teacher", "tiny")
+        fit(module, data, folder=tmp_path / "run", options=options, config_text="", identity={"config_hash": "hash"})
+        assert len(frames.unreadable.names()) == 3
+
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in in_processes(act)] == codes

@@ -49,6 +49,10 @@ def run(args: Namespace) -> int:
     cfg = load_config(args.cfg, args.overrides)
     from ude.build.caches import TRAIN, write_frames, write_lidar
 
+    evaluated = [split for split in args.split if split != TRAIN]
+    if args.lidar and not evaluated:
+        raise ConfigError("--lidar keeps depth to evaluate with: name such a split, too, as in --split val")
+
     made = write_frames(cfg, args.split, store=args.format, threads=args.threads)
     for problem in made.problems:
         print(f"cannot be read: {problem}", file=sys.stderr)
@@ -56,8 +60,7 @@ def run(args: Namespace) -> int:
         f"{cfg.DATA.CACHE_ROOT}: {made.made} files decoded, {made.kept} kept, {len(made.problems)} unreadable, "
         f"{made.bytes / 1e9:.2f} GB"
     )
-    evaluated = [split for split in args.split if split != TRAIN]
-    if args.lidar and evaluated:
+    if args.lidar:
         print(f"LiDAR depth: {write_lidar(cfg, evaluated)} frames projected")
     return 0
 

@@ -2,22 +2,24 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from yacs.config import CfgNode
 
 from ude.config import ConfigError
-from ude.data.caches.frames import FrameCache, FrameFormat
+from ude.data.caches.frames import FrameCache
 from ude.data.caches.lidar import LidarCache, write_lidar_cache
+from ude.data.caches.manifest import MANIFEST, FrameFormat, file_state
 from ude.data.caches.writing import CacheOptions, CacheSummary, Read, write_frame_cache
 from ude.data.images import resize_filter
 from ude.data.pixels import SourcePixels, Which
 from ude.data.sample import FrameSource
 from ude.files import DataError, exit_on_terminate
 
-from .sources import evaluation_source, training_source, translated_frames
+from .sources import evaluation_source, training_source
+from .translated import matching_translations
 
 TRAIN, VAL = "train", "val"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"}
@@ -26,14 +28,23 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"}
 def frame_cache(cfg: CfgNode) -> FrameCache | None:
     """The cache of frames that the config names, None where it names none.
 
+    It is read once per process, and again only when it has been filled again.
+
     Raises:
         DataError: there is none, or its frames have another size or crop than those of the config.
     """
     if not cfg.DATA.CACHE_ROOT:
         return None
-    cache = FrameCache(_frames_folder(cfg), _roots(cfg))
+    folder = _frames_folder(cfg)
+    cache = _opened(folder, tuple(_roots(cfg).items()), file_state(folder / MANIFEST))
     cache.require(size=cfg.DATA.SIZE, crop=cfg.DATA.CROP)
     return cache
+
+
+def lossy_store(cfg: CfgNode) -> list[str]:
+    """How the cache of frames changes their pixels; empty for one that keeps them, and without a cache."""
+    cache = frame_cache(cfg)
+    return [] if cache is None or cache.format.store == "memmap" else [cache.format.store]
 
 
 def lidar_cache(cfg: CfgNode, source: FrameSource) -> LidarCache | None:
@@ -79,13 +90,19 @@ def write_lidar(cfg: CfgNode, splits: Sequence[str], *, progress: bool = True) -
         return sum(write_lidar_cache(_source(cfg, split), folder, progress=progress) for split in splits)
 
 
+@lru_cache(maxsize=4)
+def _opened(folder: Path, roots: tuple[tuple[str, str], ...], state: tuple[int, int] | None) -> FrameCache:
+    """The cache in a folder, whose manifest is of this size and time."""
+    return FrameCache(folder, dict(roots))
+
+
 def _images(cfg: CfgNode, split: str) -> Iterator[tuple[Path, Read]]:
     """Image files of a split, some of them more than once, and what reads the pixels of each."""
     if split == TRAIN:
         source = training_source(cfg)
         translated = None
         if cfg.STAGE == "student":
-            translated = translated_frames(cfg)
+            translated = matching_translations(cfg)
             translated.require(source.frame_id(index) for index in range(len(source)))
         offsets = cfg.DATA.FRAME_OFFSETS if cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off" else ()
     else:

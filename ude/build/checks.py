@@ -12,6 +12,7 @@ from ude.data.sample import FrameSource
 from ude.files import DataError, write_json
 
 from .sources import evaluation_source, training_source, translated_frames
+from .translated import matching_translations
 
 BROKEN, REPORT, MEMORY = "broken.json", "report.json", "good_images.jsonl"
 """Files that a check writes: frames to leave out, all counts, and what need not be decoded again."""
@@ -35,7 +36,8 @@ def check_data(
     """Checks the data that a config names and writes ``broken.json`` and ``report.json``.
 
     Args:
-        cfg: the config; ``DATA.EXCLUDE`` and ``DATA.CROP`` are passed over, so that all there is gets checked.
+        cfg: the config; ``DATA.EXCLUDE`` is passed over, so that all there is gets checked, and so are whole frames, of
+            which ``DATA.CROP`` must be a part.
         splits: names or files, None for ``DATA.SPLIT_TRAIN`` and ``DATA.SPLIT_VAL``. The first of these is checked as
             training data, with neighbours and without LiDAR, all others as evaluation data.
         deep: read every image and LiDAR file in full.
@@ -45,12 +47,15 @@ def check_data(
         progress: whether to show progress bars.
 
     Raises:
+        ConfigError: when the translations were made with another ``DATA.CROP``.
         DataError: when no split can be read, or the output lies in the data's folder.
     """
     for folder in filter(None, (cfg.DATA.ROOT, cfg.DATA.TRANSLATED.ROOT)):
         if output.resolve().is_relative_to(Path(folder).resolve()):
             raise DataError(f"--output {output} lies in the data's folder {folder}; choose a folder outside of it")
-    cfg = cfg.clone()
+    if cfg.DATA.TRANSLATED.ROOT:
+        matching_translations(cfg)
+    crop, cfg = tuple(cfg.DATA.CROP), cfg.clone()
     cfg.defrost()
     cfg.DATA.CROP, cfg.DATA.EXCLUDE = _WHOLE_FRAMES, ""
     expected = _expected(cfg, counts)
@@ -59,7 +64,9 @@ def check_data(
     errors = [source for source in sources.values() if isinstance(source, DataError)]
     if len(errors) == len(sources):
         raise errors[0]
-    found = check.DataCheck([_split_check(cfg, split, source) for split, source in sources.items()], expected=expected)
+    found = check.DataCheck(
+        [_split_check(cfg, split, source, crop) for split, source in sources.items()], expected=expected
+    )
     facts: dict[Path, check.ImageFacts] = {}
     if deep:
         facts = _decode(cfg, found, sources, workers=workers, memory=output / MEMORY, progress=progress)
@@ -84,7 +91,9 @@ def _source(cfg: CfgNode, split: str) -> FrameSource | DataError:
         return error
 
 
-def _split_check(cfg: CfgNode, split: str, source: FrameSource | DataError) -> check.SplitCheck:
+def _split_check(
+    cfg: CfgNode, split: str, source: FrameSource | DataError, crop: tuple[int, int, int, int]
+) -> check.SplitCheck:
     """What can be said of a split without opening its images."""
     training = split == cfg.DATA.SPLIT_TRAIN
     if isinstance(source, DataError):
@@ -102,10 +111,17 @@ def _split_check(cfg: CfgNode, split: str, source: FrameSource | DataError) -> c
             *needed,
             *check.missing_translations(_translations(cfg, frames, training)),
             *check.frame_problems(source, frames),
+            *check.crop_problems(frames, crop),
         ],
         without_lidar=frozenset(no_lidar),
-        left_out={reason: getattr(source, name) for name, reason in LEFT_OUT.items() if getattr(source, name, 0)},
+        left_out=_left_out(source),
     )
+
+
+def _left_out(source: FrameSource) -> dict[str, int]:
+    """Number of frames that a source leaves out, by reason: its own reasons, or those of the counts that it keeps."""
+    counts = {reason: getattr(source, name, 0) for name, reason in LEFT_OUT.items()}
+    return {reason: count for reason, count in getattr(source, "left_out", counts).items() if count}
 
 
 def _translations(cfg: CfgNode, frames: Sequence[check.FrameFiles], training: bool) -> dict[Path, tuple[str, ...]]:

@@ -9,7 +9,8 @@ from ude.data.transforms import DeviceTransform
 from ude.engine import TrainingData
 
 from .caches import frame_cache, lidar_cache
-from .sources import training_source, translated_frames
+from .sources import training_source
+from .translated import matching_translations
 
 
 def evaluation_loader(cfg: CfgNode, source: FrameSource) -> EvaluationLoader:
@@ -29,7 +30,7 @@ def training_data(cfg: CfgNode) -> TrainingData:
     """The frames of the config's stage, in batches; neighbours and translations only where the stage uses them."""
     translated = None
     if cfg.STAGE == "student":
-        translated = translated_frames(cfg)
+        translated = matching_translations(cfg)
     frames = TrainingFrames(
         training_source(cfg),
         size=cfg.DATA.SIZE,

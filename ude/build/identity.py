@@ -12,16 +12,31 @@ from ude.config import config_hash
 from ude.files import DataError, read_json
 from ude.files.provenance import provenance
 
+_DATA = (
+    *("SOURCE", "ROOT", "VERSION", "RULES", "SPLIT_TRAIN", "MIN_SPEED", "CROP", "SIZE", "FRAME_OFFSETS", "EXCLUDE"),
+    *("COLOR_JITTER", "FLIP_PROB", "NOISE_PROB", "TRANSLATED"),
+)
+_MODEL = ("DEPTH", "POSE", "POSE_PRETRAINED", "TEACHER", "INIT_FROM_TEACHER", "SEMANTIC")
+LEARNED_FROM = (
+    *("STAGE", "SEED", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
+    *(f"MODEL.{key}" for key in _MODEL),
+    *(f"DATA.{key}" for key in _DATA),
+)
+"""Keys that change what a training learns."""
 
-def identity(cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path]) -> dict[str, Any]:
+
+def identity(
+    cfg: CfgNode, sections: tuple[str, ...], upstream: list[Path], extra: Sequence[str] = ()
+) -> dict[str, Any]:
     """Name, seed, versions, and a ``config_hash`` over the config's sections and the results it builds on.
 
     Args:
         cfg: the config.
         sections: dotted prefixes of the keys that change the result.
         upstream: JSON files with a ``config_hash`` of the results that this one builds on; absent ones are left out.
+        extra: what else it depends on, in words.
     """
-    hashes = [config_hash(cfg, sections)]
+    hashes = [config_hash(cfg, sections), *extra]
     for made in (read_json(path) for path in upstream if path.is_file()):
         used = made.get("conditions", {})  # of a folder of translated frames
         hashes += [made["config_hash"], *(used[name] for name in cfg.DATA.TRANSLATED.CONDITIONS if name in used)]

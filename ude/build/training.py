@@ -17,19 +17,9 @@ from ude.models.checkpoint import load_depth_net
 from ude.models.pretrained import load_pretrained
 from ude.models.semantic import DinoFeatures
 
+from .caches import lossy_store
 from .frames import training_data
-from .identity import identity, naming
-
-_DATA = (
-    *("SOURCE", "ROOT", "VERSION", "RULES", "SPLIT_TRAIN", "MIN_SPEED", "CROP", "SIZE", "FRAME_OFFSETS", "EXCLUDE"),
-    *("COLOR_JITTER", "FLIP_PROB", "NOISE_PROB", "TRANSLATED"),
-)
-_MODEL = ("DEPTH", "POSE", "POSE_PRETRAINED", "TEACHER", "INIT_FROM_TEACHER", "SEMANTIC")
-_LEARNED_FROM = (
-    *("STAGE", "SEED", "LOSS", "SOLVER", "RUN.PRECISION", "RUN.MAX_STEPS", "RUN.DEVICES"),
-    *(f"MODEL.{key}" for key in _MODEL),
-    *(f"DATA.{key}" for key in _DATA),
-)
+from .identity import LEARNED_FROM, identity, naming
 
 
 def run_folder(cfg: CfgNode) -> Path:
@@ -70,7 +60,7 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
         upstream = [Path(cfg.MODEL.DEPTH.WEIGHTS) / "version.json"]
     if cfg.STAGE == "student":
         upstream += [Path(cfg.MODEL.TEACHER) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
-    made_from = identity(cfg, _LEARNED_FROM, upstream)
+    made_from = identity(cfg, LEARNED_FROM, upstream, lossy_store(cfg))
     with claim_run(folder, made_from["config_hash"], resume=resume) as unfinished:
         if unfinished:
             torch.manual_seed(cfg.SEED)
@@ -156,7 +146,7 @@ def _student(cfg: CfgNode, shared: dict[str, Any]) -> StudentModule:
                 f"MODEL.SEMANTIC {cfg.MODEL.SEMANTIC} has {semantic.channels} channels but the student's encoder "
                 f"{student.feature_channels}; choose the DINOv2 of its size, or MODEL.SEMANTIC teacher"
             )
-    cache = TeacherCache(run_folder(cfg) / "teacher_cache", config_hash(cfg, _LEARNED_FROM))
+    cache = TeacherCache(run_folder(cfg) / "teacher_cache", config_hash(cfg, LEARNED_FROM))
     return StudentModule(
         student.train(),
         teacher=teacher,

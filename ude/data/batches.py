@@ -23,6 +23,14 @@ def collate(samples: Sequence[Sample] | dict[str, Any]) -> dict[str, Any]:
     return {key: _stacked(key, [sample[key] for sample in samples]) for key in keys}
 
 
+def collate_once(samples: Sequence[Sample] | dict[str, Any]) -> dict[str, Any]:
+    """The same without an ``input`` that is the ``target``, which would go to the device twice."""
+    batch = collate(samples)
+    if "input" in batch and batch["input"] is batch.get("target"):
+        return {key: value for key, value in batch.items() if key != "input"}
+    return batch
+
+
 def _stacked(key: str, values: list[Any]) -> Any:
     if key in _PADDING:
         return pad_sequence(values, batch_first=True, padding_value=_PADDING[key])

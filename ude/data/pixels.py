@@ -102,7 +102,7 @@ class SourcePixels:
 
 
 class CachedPixels:
-    """Pixels read from a cache of frames, the same as those of the image files.
+    """Pixels read from a cache of frames: those of the image files, or close to them where it keeps JPEGs.
 
     Args:
         pixels: what the cache stands for.

@@ -47,8 +47,8 @@ class DeviceTransform:
         """The batch with float images in [0, 1] and the inputs of the networks.
 
         Args:
-            batch: collated samples with ``frame_id``, ``input`` and, where the stage needs them, ``target`` and
-                ``sources``.
+            batch: collated samples with ``frame_id``, ``input`` (without it, ``target`` is taken) and, where the stage
+                needs them, ``target`` and ``sources``.
             epoch: number of the epoch, part of the seed.
             training: whether to augment; otherwise the inputs are the plain images.
 
@@ -58,7 +58,7 @@ class DeviceTransform:
             real target and sources, never translated and never mirrored.
         """
         images = {key: unit_range(batch[key]) for key in ("target", "sources") if key in batch}
-        frames = [batch["input"][:, None]]
+        frames = [batch["input" if "input" in batch else "target"][:, None]]
         wanted = self.pose_input and "sources" in images
         if wanted:
             frames += [batch["target"][:, None], batch["sources"]]

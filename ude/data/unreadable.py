@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from ude.files import DataError
 
@@ -14,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 class UnreadableFrames:
     """What becomes of frames that cannot be read, over all loader processes of a training or evaluation process.
+
+    Of several training processes, each counts the frames that itself has met: the order is drawn anew in each epoch, so
+    that in a few epochs it meets them all. :meth:`merge` adds those of the others.
 
     Args:
         frame_id: name of a frame by its number.
@@ -36,6 +40,19 @@ class UnreadableFrames:
     def names(self) -> list[str]:
         """Names of the frames that were left out so far."""
         return [self.frame_id(index) for index in self._flags.nonzero().flatten().tolist()]
+
+    def flags(self) -> Tensor:
+        """Which frames were left out so far, uint8 (N,)."""
+        return self._flags.to(torch.uint8)
+
+    def merge(self, flags: Tensor) -> None:
+        """Add the frames that other processes have left out, bool (N,).
+
+        Raises:
+            DataError: together they are too many.
+        """
+        self._flags |= flags.bool()
+        self._require_few(f"the last is {self.names()[-1]}" if self._flags.any() else "")
 
     def read(self, index: int, action: Callable[[int], object]) -> bool:
         """Do an action that reads a frame; False where it cannot be read and is left out.
@@ -74,9 +91,12 @@ class UnreadableFrames:
         if not self._flags[index]:
             self._flags[index] = True
             logger.warning("frame %s is left out: %s", name, error)
+        self._require_few(f"the last is {name}: {error}")
+
+    def _require_few(self, example: str) -> None:
         skipped, total = int(self._flags.sum()), self.total
         if skipped > self.max_skipped * total:
             raise DataError(
                 f"{skipped} of {total} frames cannot be read, more than DATA.MAX_SKIPPED {self.max_skipped:g} of them; "
-                f"the last is {name}: {error}"
+                f"{example}"
             )

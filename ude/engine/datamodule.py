@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, Sampler
 
-from ude.data.batches import collate
+from ude.data.batches import collate_once
 from ude.data.datasets import TrainingFrames
 from ude.data.transforms import DeviceTransform
 from ude.files import DataError
@@ -102,7 +102,7 @@ class TrainingData(L.LightningDataModule):
         return DataLoader(
             self.frames,
             sampler=self.sampler,
-            collate_fn=collate,
+            collate_fn=collate_once,
             drop_last=True,
             persistent_workers=self.options["num_workers"] > 0,
             pin_memory=torch.cuda.is_available(),
@@ -128,7 +128,7 @@ class TrainingData(L.LightningDataModule):
 
 
 class SkippedFrames(Callback):
-    """Says at the end how many frames could not be read and were skipped.
+    """Counts frames that could not be read and were skipped over all processes, and says at the end how many.
 
     Args:
         frames: the training frames.
@@ -137,9 +137,21 @@ class SkippedFrames(Callback):
     def __init__(self, frames: TrainingFrames) -> None:
         self.frames = frames
 
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Share what the processes have met; ends the run where that is too much."""
+        self._share(trainer, pl_module)
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the count, where there is one."""
-        self.frames.unreadable.report()
+        self._share(trainer, pl_module)
+        if trainer.is_global_zero:
+            self.frames.unreadable.report()
+
+    def _share(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        unreadable = self.frames.unreadable
+        if trainer.world_size > 1 and unreadable.on_error == "skip":
+            flags = pl_module.all_gather(unreadable.flags().to(pl_module.device))  # (processes, frames)
+            unreadable.merge(flags.flatten(0, -2).any(0).cpu())
 
 
 class WholeEpochs(Callback):

@@ -1,5 +1,6 @@
 """How the pixels of cached frames lie on the disk: in one map of bytes, or as JPEG files."""
 
+import errno
 import io
 import os
 import zlib
@@ -13,7 +14,7 @@ from ude.data.images import read_rgb
 from ude.files import DataError
 from ude.files.errors import writing
 
-REMEDY = "run again: python tools/cache_frames.py --cfg <the config>"
+REMEDY = "run again: python tools/cache_frames.py --cfg <the config> --split <train, val or the split to evaluate on>"
 JPEG_QUALITY = 95
 JPEG_SHARE = 0.3
 """Most that a JPEG of this quality takes of the raw bytes; of street scenes it is a sixth."""
@@ -38,7 +39,6 @@ class MapStore:
         self.shape = (3, *size)
         self.frame_bytes = 3 * size[0] * size[1]
         self._flags = (os.O_RDWR | os.O_CREAT if to_write else os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
-        self._descriptor: int | None = None
 
     def read_into(self, row: int, out: np.ndarray) -> None:
         """Fill uint8 ``out`` (3, H, W), whose elements lie in order, with a row.
@@ -46,18 +46,26 @@ class MapStore:
         Raises:
             DataError: the file is missing, cut or cannot be read.
         """
+        left, start = memoryview(out).cast("B"), row * self.frame_bytes
         try:
-            count = os.preadv(self._open(), [out], row * self.frame_bytes)
+            while left and (count := os.preadv(self._open(), [left], start)):  # may read less than was asked for
+                left, start = left[count:], start + count
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror}); {REMEDY}") from error
-        if count != self.frame_bytes:
+        if left:
             raise DataError(f"{self.path} ends before row {row}; {REMEDY}")
 
     def write(self, row: int, frame: np.ndarray) -> int:
         """Write uint8 (3, H, W) to a row; returns the checksum of what lies on the disk."""
+        data = memoryview(np.ascontiguousarray(frame)).cast("B")
+        left, start = data, row * self.frame_bytes
         with writing(self.path):
-            os.pwrite(self._open(), frame.data, row * self.frame_bytes)
-        return zlib.crc32(frame.data)
+            while left:  # a call may write less than it was given
+                count = os.pwrite(self._open(), left, start)
+                if not count:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                left, start = left[count:], start + count
+        return zlib.crc32(data)
 
     def checksum(self, row: int) -> int | None:
         """Checksum of what lies on the disk for a row; None where that is nothing."""
@@ -70,20 +78,24 @@ class MapStore:
 
     def close(self) -> None:
         """Give the file back until it is needed again."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor = vars(self).pop("_descriptor", None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_descriptor": None}
+        return {name: value for name, value in vars(self).items() if name != "_descriptor"}
 
     def __del__(self) -> None:
         self.close()
 
     def _open(self) -> int:
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, self._flags)
-        return self._descriptor
+        kept = vars(self).get("_descriptor")
+        if kept is None:
+            opened = os.open(self.path, self._flags)
+            kept = vars(self).setdefault("_descriptor", opened)  # of threads that open at once, one wins
+            if kept != opened:
+                os.close(opened)
+        return kept
 
 
 class JpegStore:

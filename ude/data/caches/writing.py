@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +14,19 @@ from tqdm import tqdm
 
 from ude.files import DataError, append_jsonl, lock_folder, require_space, sha256, write_jsonl
 
-from .frames import MANIFEST, UNFINISHED, CachedFile, FrameFormat, Key, Keys, file_state, manifest_header, read_manifest
+from .manifest import (
+    MANIFEST,
+    UNFINISHED,
+    CachedFile,
+    FrameFormat,
+    Key,
+    Keys,
+    file_state,
+    first_unused_row,
+    manifest_header,
+    read_manifest,
+    rows_for,
+)
 from .stores import STORES, Store
 
 Read = Callable[[], np.ndarray]
@@ -70,7 +81,9 @@ def write_frame_cache(
     """Add image files to a cache, make those anew that have changed, and check the checksums of all the others.
 
     A file that was done is known by its line in a journal, which is written behind its pixels and becomes the manifest
-    at the end. What the cache holds of other files stays.
+    at the end. What the cache holds of other files stays. A row of the manifest never gets the pixels of another file
+    or of another version of its file, so that a training that reads the cache meanwhile sees no change; a file that has
+    changed leaves its row behind, which takes room until the folder is removed and filled again.
 
     Args:
         folder: where the cache is or will be.
@@ -88,15 +101,14 @@ def write_frame_cache(
     with lock_folder(folder), closing(STORES[frames.store](folder, frames.size, to_write=True)) as store:
         known = _known(folder, frames)
         standing = _standing(known, store, wanted, options)
-        missing = [key for key in wanted if key not in standing]
-        overwrites = len(standing) < len(known)
-        require_space(folder, (len(missing) - len(known) + len(standing)) * store.frame_bytes, purpose="the frames")
+        missing = {key: path for key, (path, _) in wanted.items() if key not in standing}
+        rows = rows_for(missing, known, standing, first_unused_row(folder))
+        new = len(set(rows) - {file.row for file in known.values()})
+        require_space(folder, new * store.frame_bytes, purpose="the frames")
         header, journal = manifest_header(frames, roots), folder / UNFINISHED
         if missing or standing != known or not (folder / MANIFEST).is_file():
             write_jsonl(journal, [header, *map(asdict, standing.values())])
-            if overwrites:  # whoever reads them by the old manifest would get other frames
-                (folder / MANIFEST).unlink(missing_ok=True)
-            for file in _made(missing, store, wanted, standing, options):
+            for file in _made(list(zip(missing, rows, strict=True)), store, wanted, options):
                 append_jsonl(journal, asdict(file))
                 standing[file.key] = file
             write_jsonl(folder / MANIFEST, [header, *map(asdict, sorted(standing.values(), key=lambda f: f.row))])
@@ -139,15 +151,9 @@ def _standing(
 
 
 def _made(
-    missing: list[Key],
-    store: Store,
-    wanted: Mapping[Key, tuple[Path, Read]],
-    standing: Mapping[Key, CachedFile],
-    options: CacheOptions,
+    jobs: list[tuple[Key, int]], store: Store, wanted: Mapping[Key, tuple[Path, Read]], options: CacheOptions
 ) -> Iterator[CachedFile]:
-    """The missing files, read and written to rows that are free."""
-    used = {file.row for file in standing.values()}
-    free = (row for row in count() if row not in used)
+    """The files of some jobs, read and written to the rows that the jobs name."""
 
     def make(job: tuple[Key, int]) -> CachedFile:
         (root, name), row = job
@@ -164,7 +170,7 @@ def _made(
             raise DataError(f"{path} changes while it is read; run again when it is finished")
         return CachedFile(root, name, *(before or (0, 0)), digest, row, checksum, problem)
 
-    return _in_parallel(make, list(zip(missing, free, strict=False)), "cache frames", options)
+    return _in_parallel(make, jobs, "cache frames", options)
 
 
 def _in_parallel(

@@ -1,7 +1,7 @@
 """What is there of a data set, what is broken in it, and what stands in two splits at once."""
 
 from .expected import Expected, expected_counts
-from .frames import frame_problems, intrinsics_objection
+from .frames import crop_problems, frame_problems, intrinsics_objection
 from .images import ImageFacts, examine_image, filmed_problems, image_problems, repeated_images
 from .leakage import Leak, leaks
 from .lidar import LidarFacts, lidar_facts, lidar_problems
@@ -23,6 +23,7 @@ __all__ = [
     "SplitCheck",
     "broken_document",
     "condition_rows",
+    "crop_problems",
     "distinct",
     "examine_image",
     "expected_counts",

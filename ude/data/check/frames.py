@@ -9,7 +9,7 @@ import numpy as np
 from ude.data.sample import CONDITIONS, FrameSource
 from ude.files import DataError
 
-from .problems import CALIBRATION, FRAME, IMAGE, NEIGHBOUR, FrameFiles, Problem, without_path
+from .problems import CALIBRATION, CROP, FRAME, IMAGE, NEIGHBOUR, FrameFiles, Problem, without_path
 
 MAX_SPEED = 60.0
 """Of a car [m/s]."""
@@ -25,6 +25,19 @@ def frame_problems(source: FrameSource, frames: Sequence[FrameFiles]) -> list[Pr
     for frame in frames:
         for kind, problem in _objections(source, frame, with_poses=with_poses):
             problems.append(Problem(kind, str(frame.image), problem, (frame.frame_id,)))
+    return problems
+
+
+def crop_problems(frames: Iterable[FrameFiles], crop: tuple[int, int, int, int]) -> list[Problem]:
+    """Frames that a crop (top, left, height, width) [px] leaves; four zeros leave none."""
+    top, left, height, width = crop
+    problems = []
+    for frame in frames if any(crop) else ():
+        if frame.size and (top + height > frame.size[0] or left + width > frame.size[1]):
+            words = (
+                f"is {frame.size[0]} x {frame.size[1]} (height x width), which DATA.CROP {[*crop]} leaves; correct it"
+            )
+            problems.append(Problem(CROP, str(frame.image), words, (frame.frame_id,)))
     return problems
 
 
