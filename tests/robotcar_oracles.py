@@ -80,7 +80,8 @@ def pose_before(times: np.ndarray, poses: np.ndarray, time: int) -> np.ndarray:
 def depth_points(raw: Path, traverse: str, time: int, margin: float, *, as_sdk: bool = False) -> np.ndarray:
     """Points (N, 3) of the scans around an image in its camera, by VO, one scan at a time.
 
-    With ``as_sdk``, the pose before is taken, and each scan gets that of the scan after it, which costs the last one.
+    With ``as_sdk``, the pose before is taken, each scan gets that of the scan after it, which costs the last one, and
+    beams without an echo count as points in the laser.
     """
     folder = raw / traverse
     pose = pose_before if as_sdk else pose_at
@@ -92,6 +93,8 @@ def depth_points(raw: Path, traverse: str, time: int, margin: float, *, as_sdk: 
     points = []
     for scan, moved_at in pairwise(scans) if as_sdk else zip(scans, scans, strict=True):
         x, y, _ = np.fromfile(folder / f"lms_front/{scan}.bin").reshape(-1, 3).T
+        if not as_sdk:
+            x, y = x[(x != 0) | (y != 0)], y[(x != 0) | (y != 0)]
         T = np.linalg.inv(T_origin) @ pose(times, poses, moved_at) @ T_vehicle_laser
         points.append((T @ np.stack([x, y, 0 * x, 0 * x + 1]))[:3].T)
     forward, right, down = np.concatenate(points).T

@@ -16,7 +16,8 @@ from robotcar_oracles import DAY, NIGHT
 from ude.data.cropped import CroppedFrames
 from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
 from ude.data.robotcar import SPLITS, Preparation, RobotCarFrames, prepare, read_prepared
-from ude.data.robotcar.prepared import ABOUT, FRAMES, filter_reasons
+from ude.data.robotcar.columns import FRAMES
+from ude.data.robotcar.prepared import ABOUT, filter_reasons
 from ude.data.robotcar.splits import in_split, is_official_split
 from ude.data.transforms import DeviceTransform
 from ude.files import DataError, MissingFileError, write_json, write_jsonl

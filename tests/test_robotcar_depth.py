@@ -12,7 +12,7 @@ from ude.data.robotcar import Preparation, prepare
 from ude.data.robotcar.calibration import read_calibration
 from ude.data.robotcar.ground_truth import read_ground_truth, read_header, write_ground_truth
 from ude.data.robotcar.scans import read_scan, scan_cloud
-from ude.data.robotcar.trajectory import read_trajectory
+from ude.data.robotcar.trajectory import Trajectory, read_trajectory
 from ude.files import DataError, MissingFileError, read_jsonl
 
 SIZE = (240, 320)
@@ -168,3 +168,13 @@ def test_a_scan_that_is_not_finite_is_refused(tmp_path):
     np.array([1.0, np.inf, 3.0]).tofile(tmp_path / "1.bin")
     with pytest.raises(DataError, match=r"1\.bin: holds points that are not finite"):
         read_scan(tmp_path / "1.bin")
+
+
+@pytest.mark.parametrize(("interpolation", "kept"), [("linear", 2), ("floor", 4)])
+def test_beams_without_an_echo_are_no_points_but_for_parity_with_the_sdk(tmp_path, interpolation, kept):
+    scan = np.array([[1.0, 2, 9], [0, 0, 0], [0, 3, 9], [0, 0, 7]])
+    scan.tofile(tmp_path / "5.bin")
+    trajectory = Trajectory(np.array([0, 10]), np.stack([np.eye(4)] * 2), np.zeros(2, np.int64))
+    cloud, _ = scan_cloud(tmp_path, np.array([5]), trajectory, np.eye(4), interpolation)
+    assert cloud.counts() == {"used": 1}
+    assert len(cloud.points) == cloud.first[-1] == kept

@@ -95,17 +95,30 @@ def test_a_missing_look_up_table_is_named_with_where_it_comes_from(tmp_path, rob
         (sdk / name).write_text((robotcar_raw / name).read_text())
     (sdk / "python").mkdir()
     with pytest.raises(MissingFileError) as caught:
-        read_calibration("stereo_wide_left", sdk=sdk / "python", raw=robotcar_raw)
-    assert f"{sdk}: lacks models/stereo_wide_left_distortion_lut.bin; complete the RobotCar SDK" in str(caught.value)
-    # without --sdk, what lies beside the raw data wins; else the Python path is searched
-    assert read_calibration("stereo_wide_left", raw=robotcar_raw).folder == robotcar_raw
+        read_calibration("stereo_wide_left", sdk=sdk / "python", raw=tmp_path)
+    said = str(caught.value)
+    assert f"{sdk / 'python'} or {tmp_path}: no models/stereo_wide_left_distortion_lut.bin there, nor" in said
+    assert "they come with the camera models of the data set's download page" in said
 
 
 def test_the_sdk_is_found_beside_an_entry_of_the_python_path(tmp_path, robotcar_raw, monkeypatch):
-    with pytest.raises(MissingFileError, match=r"get the RobotCar SDK and set DATA\.ROBOTCAR_SDK"):
+    with pytest.raises(MissingFileError, match=rf"^{tmp_path}: .*get the RobotCar SDK and set DATA\.ROBOTCAR_SDK"):
         read_calibration("stereo_wide_left", raw=tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(robotcar_raw / "python")])
-    assert read_calibration("stereo_wide_left", raw=tmp_path).folder == robotcar_raw
+    assert len(read_calibration("stereo_wide_left", raw=tmp_path).lookup.T) == 240 * 320
+
+
+def test_each_file_of_the_calibration_is_searched_in_the_sdk_then_beside_the_data(tmp_path, robotcar_raw, caplog):
+    sdk, model, table = tmp_path / "sdk", "models/stereo_wide_left.txt", "models/stereo_wide_left_distortion_lut.bin"
+    (sdk / "models").mkdir(parents=True)
+    (sdk / model).write_text((robotcar_raw / model).read_text().replace("245.761002", "200.5"))
+    caplog.set_level("INFO")
+    found = read_calibration("stereo_wide_left", sdk=sdk, raw=robotcar_raw)
+    assert found.K[0, 0] == 200.5  # of the SDK, which has precedence
+    np.testing.assert_array_equal(found.lookup.ravel(), np.fromfile(robotcar_raw / table))
+    assert [str(sdk / model), str(robotcar_raw / table)] == [line.split()[1] for line in caplog.messages[:2]]
+    with pytest.raises(MissingFileError, match=rf"{tmp_path}: no models/.*get the RobotCar SDK"):
+        read_calibration("stereo_wide_left", sdk=tmp_path, raw=robotcar_raw)  # a mistyped folder is not passed over
 
 
 @pytest.mark.parametrize("content", [b"", b"12345678", b"1234567890"])

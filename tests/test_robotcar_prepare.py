@@ -79,7 +79,7 @@ def test_the_published_filters_find_the_frames_that_stand_and_those_that_are_ove
 
 def test_a_second_call_does_nothing(prepared, robotcar_raw, monkeypatch):
     before = tree(prepared)
-    times = {path: path.stat().st_mtime_ns for path in prepared.rglob("*.[pn][np][gz]")}
+    times = {path: path.stat().st_mtime_ns for path in prepared.glob("*/*/*.[pn][np][gz]")}
     assert run(robotcar_raw, prepared) == 0
     assert tree(prepared) == before
     assert {path: path.stat().st_mtime_ns for path in times} == times
@@ -202,12 +202,19 @@ def test_a_traverse_without_odometry_and_scans_still_gives_images(partial, tmp_p
 
 
 def test_frames_without_the_poses_that_move_scans_say_so(partial, tmp_path, capsys):
-    assert run(partial, tmp_path / "out", "--limit", "2", "--poses", "rtk") == 0
-    assert "2 frames prepared; 2 without LiDAR (no gps/rtk.csv)\n" in capsys.readouterr().out
     (partial / DAY / "vo/vo.csv").unlink()
+    line = one_line_error(capsys, partial, tmp_path / "out")
+    assert (
+        "vo/vo.csv: no such file, so that there would be no depth, but there is gps/ins.csv: give --poses ins" in line
+    )
+    assert not (tmp_path / "out").exists()
     assert run(partial, tmp_path / "ins", "--limit", "9", "--poses", "ins") == 0
     assert "9 frames prepared; all complete" in capsys.readouterr().out
     assert RobotCarFrames(tmp_path / "ins", split="all", offsets=(1,)).distance(0, 1) > 0.05
+    (partial / DAY / "gps/ins.csv").unlink()
+    assert run(partial, tmp_path / "out", "--limit", "2") == 0
+    said = capsys.readouterr().out
+    assert "2 frames prepared; 2 without LiDAR (no vo/vo.csv), 2 without odometry\n" in said
 
 
 def test_a_limit_is_extended_later(prepared, robotcar_raw, tmp_path):

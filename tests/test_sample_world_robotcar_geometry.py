@@ -126,6 +126,7 @@ def lidar_errors(root, number, *, late=0.0):
     parts = []
     for scan_time in traversal.scan_times:
         x, y, _ = np.fromfile(root / DAY / "lms_front" / f"{timestamp(DAY, scan_time)}.bin").reshape(-1, 3).T
+        x, y = x[x != 0], y[x != 0]  # the others have no echo
         T_world_lms = traversal.T_world_vehicle(float(scan_time) + late) @ T_vehicle_lms
         world = (T_world_lms @ np.stack([x, y, 0 * x, 0 * x + 1]))[:3]
         points = T_world_camera[:3, :3].T @ (world - T_world_camera[:3, 3:])

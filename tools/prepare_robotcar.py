@@ -14,8 +14,9 @@ EXAMPLE = """examples:
   python tools/prepare_robotcar.py --raw robotcar_raw --output data/robotcar_floor --interpolation floor
   python tools/prepare_robotcar.py --raw robotcar_raw --output data/robotcar --import-md4all splits/*_train_stride_1.txt
 RAW holds a folder per traverse, as downloaded: stereo/, lms_front/, vo/ or gps/, and the .timestamps files. It is only
-read. The RobotCar SDK (models/ with the look-up tables for undistortion, extrinsics/) is taken from --sdk or
-DATA.ROBOTCAR_SDK, else from RAW, else from PYTHONPATH. A second call goes on where the first one stopped."""
+read. Each file of the RobotCar SDK (models/, extrinsics/) is taken from --sdk or DATA.ROBOTCAR_SDK, else from RAW, else
+from PYTHONPATH; put the look-up tables (models/*_distortion_lut.bin), which come with the data's camera models and not
+with the SDK's repository, in any of them. A second call goes on where the first one stopped."""
 
 
 def build_parser() -> ArgumentParser:
@@ -69,7 +70,7 @@ def build_parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Prepare, or import split files; print what came of it."""
+    """Prepare, or import split files; print what came of it, also of the other traverses if one cannot be prepared."""
     problems = [
         ("--margin must be above 0", args.margin > 0),
         ("--workers must be at least 1", args.workers >= 1),
@@ -85,22 +86,25 @@ def run(args: Namespace) -> int:
         raise ConfigError("--output is needed, or --cfg with DATA.ROOT")
     if args.import_md4all:
         return _import(args.import_md4all, output)
-    from ude.data.robotcar import Preparation, prepare
+    from ude.data.robotcar import Preparation, UnpreparedError, prepare
     from ude.files import exit_on_terminate
 
-    with exit_on_terminate():
-        summaries = prepare(
-            args.raw,
-            output,
-            Preparation(args.margin, args.poses, args.interpolation, args.camera, args.format),
-            sdk=sdk,
-            traverses=args.traverse,
-            conditions=dict(args.condition),
-            workers=args.workers,
-            limit=args.limit,
-        )
-    for summary in summaries:
-        print(_words(summary))
+    try:
+        with exit_on_terminate():
+            summaries = prepare(
+                args.raw,
+                output,
+                Preparation(args.margin, args.poses, args.interpolation, args.camera, args.format),
+                sdk=sdk,
+                traverses=args.traverse,
+                conditions=dict(args.condition),
+                workers=args.workers,
+                limit=args.limit,
+            )
+    except UnpreparedError as error:
+        _print(error.summaries)
+        raise
+    _print(summaries)
     print(f"result: {output}")
     return 0
 
@@ -119,6 +123,11 @@ def _import(files: Sequence[Path], output: Path) -> int:
         counts, left_out = import_md4all(file, traverses, split)
         print(f"{split}: {counts.total()} frames, {left_out} more are not prepared")
     return 0
+
+
+def _print(summaries: list[dict]) -> None:
+    for summary in summaries:
+        print(_words(summary))
 
 
 def _words(summary: dict) -> str:

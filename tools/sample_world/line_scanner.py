@@ -44,7 +44,9 @@ class LineScanner:
         return np.where(solid[0] == SKY, np.inf, distance[0].astype(np.float64))
 
     def returns(self, ranges: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The returns (n, 3) float64 that come back: x, y [m], reflectance; one in fifty gets lost.
+        """What a scan records of every beam (541, 3) float64: x, y [m], reflectance; zeros where nothing comes back.
+
+        One return in fifty gets lost.
 
         Args:
             ranges: what the beams hit (541,) [m].
@@ -53,4 +55,4 @@ class LineScanner:
         heard = (ranges < REACH) & (rng.random(BEAMS) > 0.02)
         measured = np.where(heard, ranges, 0) + self.range_noise * rng.standard_normal(BEAMS)
         x, y, _ = self.beams * measured
-        return np.stack([x, y, rng.uniform(50, 900, BEAMS)], -1)[heard]
+        return np.stack([x, y, rng.uniform(50, 900, BEAMS)], -1) * heard[:, None]

@@ -10,7 +10,7 @@ from .drive import ramp
 from .robotcar_calibration import T_EGO_VEHICLE
 from .street import Street
 
-GENERATOR = 1  # raise when the same options give other files
+GENERATOR = 2  # raise when the same options give other files
 FRAME_RATE, SCAN_RATE, INS_RATE = 16, 50, 50  # [1/s]
 SCAN_PHASE = 0.003  # of the scanner's clock against the camera's [s]
 LEAD = 0.5  # odometry and INS outlast the scans by this much on both sides [s]

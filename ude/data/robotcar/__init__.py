@@ -1,6 +1,7 @@
 """Oxford RobotCar: preparation of the raw traverses, and the source of the prepared frames."""
 
 from .frames import FORMATS, Preparation
+from .outcome import UnpreparedError
 from .prepare import prepare
 from .prepared import read_prepared
 from .source import RobotCarFrames
@@ -11,6 +12,7 @@ __all__ = [
     "SPLITS",
     "Preparation",
     "RobotCarFrames",
+    "UnpreparedError",
     "import_md4all",
     "is_official_split",
     "prepare",

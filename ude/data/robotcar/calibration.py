@@ -4,7 +4,9 @@ Frames of the vehicle and its sensors: x forward, y right, z down; of the camera
 """
 
 import hashlib
+import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ CAMERAS = {
 """Folder of a traverse that holds the images, by the SDK's name of the camera."""
 LASER = "lms_front"
 _MOUNTS = ("stereo", LASER, "ins")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,6 @@ class Calibration:
     """What the SDK says about a camera and where the sensors sit.
 
     Attributes:
-        folder: where it was found.
         camera: name of the camera.
         K: intrinsics of its undistorted image [px], float64 (3, 3).
         lookup: for each pixel of the undistorted image, row by row, its place (u, v) in the raw one [px], float64
@@ -38,7 +40,6 @@ class Calibration:
         digest: SHA-256 of the files it was read from.
     """
 
-    folder: Path
     camera: str
     K: np.ndarray
     lookup: np.ndarray
@@ -49,27 +50,23 @@ class Calibration:
 
 
 def read_calibration(camera: str, *, sdk: str | Path = "", raw: Path) -> Calibration:
-    """Calibration of a camera from one folder with ``models/`` and ``extrinsics/``.
+    """Calibration of a camera from ``models/`` and ``extrinsics/``.
 
-    Without ``sdk``, the first of these folders that holds all files is taken: the folder of the raw traverses, since
-    what lies beside data belongs to them, then the parents of the entries of the Python path, where the SDK's
-    ``python`` folder may be.
+    The SDK's repository holds no look-up tables, which come with the data, so that each file is looked for by itself,
+    in this order: ``sdk``; the folder of the raw traverses; the parents of the entries of the Python path, where the
+    SDK's ``python`` folder may be. Where each was found is logged. The name of a file says which camera it is for.
 
     Args:
         camera: one of ``CAMERAS``.
-        sdk: the SDK, or its ``python`` folder; "" searches.
+        sdk: the SDK, or its ``python`` folder; "" leaves it out.
         raw: folder of the raw traverses.
 
     Raises:
-        DataError: when no folder is complete, or a file is damaged; one line that names it and what to do.
+        DataError: when a file is nowhere or damaged, or ``sdk`` has none; one line that names it and what to do.
     """
     names = [f"models/{camera}.txt", f"models/{camera}_distortion_lut.bin"]
     names += [f"extrinsics/{mount}.txt" for mount in _MOUNTS]
-    candidates = [Path(sdk), Path(sdk).absolute().parent] if sdk else [raw, *_python_path()]
-    folder = next((place for place in candidates if all((place / name).is_file() for name in names)), None)
-    if folder is None:
-        raise MissingFileError(_incomplete(candidates, names))
-    files = [folder / name for name in names]
+    files = _found(names, sdk, raw)
     model, lookup, *mounts = files
     numbers = _numbers(model, 20)
     K = np.array([[numbers[0], 0, numbers[2]], [0, numbers[1], numbers[3]], [0, 0, 1]])
@@ -77,7 +74,6 @@ def read_calibration(camera: str, *, sdk: str | Path = "", raw: Path) -> Calibra
     # the model maps image axes to the camera's own; the vehicle's extrinsics are given for the stereo camera
     T_own_camera = numbers[4:].reshape(4, 4)
     return Calibration(
-        folder=folder,
         camera=camera,
         K=K,
         lookup=_lookup(lookup),
@@ -90,8 +86,7 @@ def read_calibration(camera: str, *, sdk: str | Path = "", raw: Path) -> Calibra
 
 def find_tags(traverse: str, *, sdk: str | Path = "", raw: Path) -> list[str] | None:
     """Words such as ``night`` and ``rain`` that the SDK's ``tags`` give a traverse; None where it has no such file."""
-    candidates = [Path(sdk), Path(sdk).absolute().parent] if sdk else [raw, *_python_path()]
-    file = next((f for place in candidates if (f := place / "tags" / f"{traverse}.yaml").is_file()), None)
+    file = _first(f"tags/{traverse}.yaml", _places(sdk, raw))
     if file is None:
         return None
     lines = file.read_text(encoding="utf-8", errors="replace").replace("- ", "\n").splitlines()
@@ -111,22 +106,35 @@ def rigid_transforms(values: np.ndarray) -> np.ndarray:
     return T
 
 
-def _python_path() -> list[Path]:
-    return [Path(entry).absolute().parent for entry in sys.path if entry]
+def _sdk_places(sdk: str | Path) -> list[Path]:
+    return [Path(sdk), Path(sdk).absolute().parent] if sdk else []
 
 
-def _incomplete(candidates: list[Path], names: list[str]) -> str:
-    """Why no candidate will do: what the most complete one lacks, and the remedy."""
-    found = {place: [name for name in names if (place / name).is_file()] for place in candidates}
-    best = max(candidates, key=lambda place: len(found[place]))
-    lacking = [name for name in names if name not in found[best]]
-    if not found[best]:
-        return (
-            f"{best}: no {names[0]} there, nor beside the raw data, nor beside an entry of PYTHONPATH; get the "
-            "RobotCar SDK and set DATA.ROBOTCAR_SDK (or --sdk) to its folder"
+def _places(sdk: str | Path, raw: Path) -> list[Path]:
+    """Folders that may hold files of the SDK, in order."""
+    return [*_sdk_places(sdk), raw, *(Path(entry).absolute().parent for entry in sys.path if entry)]
+
+
+def _first(name: str, places: Sequence[Path]) -> Path | None:
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def _found(names: Sequence[str], sdk: str | Path, raw: Path) -> list[Path]:
+    """The files of these names, each from the first place that has it."""
+    if sdk and not any(_first(name, _sdk_places(sdk)) for name in names):
+        raise MissingFileError(
+            f"{sdk}: no {names[0]} there; get the RobotCar SDK and set DATA.ROBOTCAR_SDK (or --sdk) to its folder"
         )
-    remedy = "the look-up tables for undistortion come with the camera models of the data set's download page"
-    return f"{best}: lacks {', '.join(lacking)}; complete the RobotCar SDK there ({remedy}), or set DATA.ROBOTCAR_SDK"
+    files = [_first(name, _places(sdk, raw)) for name in names]
+    if lacking := [name for name, file in zip(names, files, strict=True) if file is None]:
+        raise MissingFileError(
+            f"{' or '.join(str(place) for place in (sdk, raw) if place)}: no {', '.join(lacking)} there, nor beside an "
+            "entry of PYTHONPATH; get the RobotCar SDK and set DATA.ROBOTCAR_SDK (or --sdk) to its folder; the look-up "
+            "tables are not in its git repository, they come with the camera models of the data set's download page"
+        )
+    for file in files:
+        _LOG.info("calibration: %s", file)
+    return files
 
 
 def _numbers(path: Path, count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Making the files of prepared RobotCar frames: straightened colour images and the depth of accumulated laser scans."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from ude.files import DataError, MissingFileError, sha256, write_bytes
 
 from .calibration import Calibration
 from .ground_truth import write_ground_truth
+from .progress import IMAGE_KEYS
 from .recording import Recording
 from .scans import ScanCloud, scan_cloud
-from .trajectory import POSE_FILES, Trajectory, read_trajectory
+from .trajectory import Motions
 from .undistortion import Undistortion, demosaic, read_mosaic
 
 FORMATS = ("png", "jpg")
@@ -49,6 +51,7 @@ class FrameMaker:
         recording: the raw traverse.
         calibration: of the camera and the sensors.
         preparation: how.
+        motions: of the traverse.
         size: (height, width) of the images [px].
         folder: where the files go, into ``images/`` and ``lidar/``.
     """
@@ -58,32 +61,30 @@ class FrameMaker:
         recording: Recording,
         calibration: Calibration,
         preparation: Preparation,
+        motions: Motions,
         *,
         size: tuple[int, int],
         folder: Path,
     ) -> None:
         self.recording, self.calibration, self.preparation = recording, calibration, preparation
-        self.size, self.folder = size, folder
+        self.motions, self.size, self.folder = motions, size, folder
         self._straighten = Undistortion(calibration.lookup, size)
         self._margin_us = round(preparation.margin * 1e6)
-        self._trajectory = trajectory_of(recording.folder, preparation.poses)
-        self._motion_source = "vo" if (recording.folder / POSE_FILES["vo"]).is_file() else preparation.poses
-        self._motion = trajectory_of(recording.folder, self._motion_source)
 
-    def make(self, times: list[int]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    def make(self, frames: Mapping[int, dict[str, Any] | None]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
         """Writes the files of consecutive frames.
 
         Args:
-            times: times of the frames [us], ascending.
+            frames: by their times [us], ascending, what rows say about the images that are made already, or None.
 
         Returns:
             A row for each frame made, and a line for each damaged image and each damaged scan.
         """
-        cloud, damaged_scans = self._cloud(times)
+        cloud, damaged_scans = self._cloud(list(frames))
         rows, damaged_images = [], []
-        for time in times:
+        for time, made in frames.items():
             try:
-                image = self._image(time)
+                image = made or self._image(time)
             except MissingFileError:
                 continue
             except DataError as error:
@@ -94,7 +95,7 @@ class FrameMaker:
 
     def _image(self, time: int) -> dict[str, Any]:
         """Writes the image; its part of the row."""
-        path = self.recording.images / f"{time}.png"
+        path, raw = self.recording.image_path(time), self.recording.image_state(time)
         mosaic = read_mosaic(path)
         if mosaic.shape != self.size:
             raise DataError(f"image {path} is {mosaic.shape}, others of the traverse {self.size}; download it again")
@@ -103,12 +104,13 @@ class FrameMaker:
         write_bytes(self.folder / name, encoded(image, self.preparation.image_format))
         top = image[:, : round(_TOP * self.size[0])]
         brightness = int(top.sum()) / (255 * top.numel())
-        return {"image": _entry(self.folder, name), "brightness": brightness}
+        return dict(zip(IMAGE_KEYS, (_entry(self.folder, name), brightness, raw), strict=True))
 
     def _cloud(self, times: list[int]) -> tuple[ScanCloud | None, list[str]]:
         """All scans that the frames can see."""
         listed = self.recording.scan_times
-        if self._trajectory is None or not len(listed):
+        trajectory = self.motions.scans
+        if trajectory is None or not len(listed):
             return None, []
         begin = np.searchsorted(listed, times[0] - self._margin_us, side="left")
         end = np.searchsorted(listed, times[-1] + self._margin_us, side="right")
@@ -116,14 +118,14 @@ class FrameMaker:
         if self.preparation.poses != "vo":
             T_sensor_laser = np.linalg.inv(self.calibration.T_vehicle_ins) @ T_sensor_laser
         interpolation = self.preparation.interpolation
-        return scan_cloud(self.recording.scans, listed[begin:end], self._trajectory, T_sensor_laser, interpolation)
+        return scan_cloud(self.recording.scans, listed[begin:end], trajectory, T_sensor_laser, interpolation)
 
     def _depth(self, time: int, cloud: ScanCloud | None) -> dict[str, Any]:
         """Writes the depth; its part of the row."""
         if cloud is None:
             return {"lidar": None, "scans": {}}
         floor = self.preparation.interpolation == "floor"
-        T_start_sensor, section = self._trajectory.at(np.array([time]), self.preparation.interpolation)
+        T_start_sensor, section = self.motions.scans.at(np.array([time]), self.preparation.interpolation)
         window = cloud.around(time, int(section[0]), self._margin_us, drop_last=floor)
         if section[0] < 0 or not len(window.points):
             return {"lidar": None, "scans": window.counts()}
@@ -138,12 +140,12 @@ class FrameMaker:
 
     def _pose(self, time: int) -> dict[str, Any]:
         """Where the camera was, from VO where there is VO; None in a gap."""
-        if self._motion is None:
+        if self.motions.camera is None:
             return {"section": -1, "T_start_camera": None}
-        T, section = self._motion.at(np.array([time]))
+        T, section = self.motions.camera.at(np.array([time]))
         if section[0] < 0:
             return {"section": -1, "T_start_camera": None}
-        T_start_camera = T[0] @ np.linalg.inv(self._T_camera_sensor(self._motion_source))
+        T_start_camera = T[0] @ np.linalg.inv(self._T_camera_sensor(self.motions.camera_source))
         return {"section": int(section[0]), "T_start_camera": T_start_camera[:3].tolist()}
 
     def _T_camera_sensor(self, poses: str) -> np.ndarray:  # noqa: N802 (T is a transform)
@@ -163,14 +165,6 @@ class FrameMaker:
             "scans": window.counts(),
             "calibration_sha256": self.calibration.digest,
         }
-
-
-def trajectory_of(traverse: Path, source: str) -> Trajectory | None:
-    """Trajectory of a traverse, None where it has no file of that source."""
-    try:
-        return read_trajectory(traverse, source)
-    except MissingFileError:
-        return None
 
 
 def encoded(image: Tensor, image_format: str) -> bytes:

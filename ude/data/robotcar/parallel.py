@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -15,20 +15,22 @@ from ude.files import DataError
 from .calibration import Calibration
 from .frames import FrameMaker, Preparation
 from .recording import Recording
+from .trajectory import Motions
 
 Made: TypeAlias = tuple[list[dict[str, Any]], list[str], list[str]]
-Arguments: TypeAlias = tuple[Recording, Calibration, Preparation, tuple[int, int], Path]
-_CHUNK = 16
-"""Frames that are handed to a process at a time."""
+Part: TypeAlias = Mapping[int, dict[str, Any] | None]
+Arguments: TypeAlias = tuple[Recording, Calibration, Preparation, Motions, tuple[int, int], Path]
+_CHUNK = 128
+"""Frames that are handed to a process at a time, 8 s: with a margin of 4 s each scan is read twice."""
 _maker: FrameMaker | None = None  # of a worker process
 
 
-def made_frames(arguments: Arguments, parts: Sequence[list[int]], workers: int) -> Iterator[Made]:
+def made_frames(arguments: Arguments, parts: Sequence[Part], workers: int) -> Iterator[Made]:
     """What ``FrameMaker.make`` returns for parts of a traverse, in the order in which they are finished.
 
     Args:
-        arguments: of the ``FrameMaker``: recording, calibration, preparation, size and folder.
-        parts: times of frames [us].
+        arguments: of the ``FrameMaker``: recording, calibration, preparation, motions, size and folder.
+        parts: arguments of ``FrameMaker.make``.
         workers: number of processes; 1 works in this one.
 
     Raises:
@@ -54,11 +56,12 @@ def made_frames(arguments: Arguments, parts: Sequence[list[int]], workers: int) 
         pool.shutdown(cancel_futures=True)
 
 
-def consecutive_parts(times: Sequence[int], gap_us: int) -> Iterator[list[int]]:
-    """Times in parts for one process each: neighbours share most of their scans; a gap [us] starts a new part."""
+def consecutive_parts(times: Sequence[int], gap_us: int, workers: int) -> Iterator[list[int]]:
+    """Times in parts for a process each: neighbours share most of their scans; a gap [us] starts a new part."""
+    length = min(_CHUNK, -(-len(times) // workers))
     part: list[int] = []
     for time in times:
-        if part and (len(part) == _CHUNK or time - part[-1] > gap_us):
+        if part and (len(part) == length or time - part[-1] > gap_us):
             yield part
             part = []
         part.append(time)
@@ -82,10 +85,10 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make(part: list[int]) -> Made:
+def _make(part: Part) -> Made:
     return _maker.make(part)
 
 
 def _new_maker(arguments: Arguments) -> FrameMaker:
-    recording, calibration, preparation, size, folder = arguments
-    return FrameMaker(recording, calibration, preparation, size=size, folder=folder)
+    recording, calibration, preparation, motions, size, folder = arguments
+    return FrameMaker(recording, calibration, preparation, motions, size=size, folder=folder)

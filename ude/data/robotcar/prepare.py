@@ -11,11 +11,14 @@ from tqdm import tqdm
 from ude.files import DataError, clean_temporary, lock_folder, read_json, write_json, write_jsonl
 
 from .calibration import Calibration, read_calibration
+from .columns import FRAMES, write_columns
 from .frames import Preparation
+from .outcome import Outcome
 from .parallel import consecutive_parts, made_frames
-from .prepared import ABOUT, FRAMES, SCHEMA, filter_reasons
-from .progress import PROGRESS, finished_rows, inputs_of, note, without_lidar
+from .prepared import ABOUT, SCHEMA, filter_reasons
+from .progress import PROGRESS, finished, inputs_of, note, without_lidar
 from .recording import Recording, find_traverses, open_recording, traverse_condition
+from .trajectory import read_motions, require_poses
 from .undistortion import Undistortion, read_mosaic
 
 WAY = "preparation.json"
@@ -37,7 +40,7 @@ def prepare(
     """Prepares raw traverses for ``RobotCarFrames`` and returns what each ``traverse.json`` says.
 
     What an earlier call has finished stays. Images and scans that are missing or damaged are left out and counted, the
-    damaged ones named.
+    damaged ones named. A traverse that cannot be prepared does not stop the others.
 
     Args:
         raw: folder of the raw traverses; it is only read.
@@ -51,20 +54,29 @@ def prepare(
         progress: show a bar.
 
     Raises:
+        UnpreparedError: at the end, when some of several traverses could not be prepared.
         DataError: nothing can be prepared, the output folder is in use, unfit or was made another way.
     """
     _require_apart(raw, output)
     calibration = read_calibration(preparation.camera, sdk=sdk, raw=raw)
     conditions = conditions or {}
-    recordings = []
-    for folder in find_traverses(raw, [*traverses]):
-        condition = conditions.get(folder.name) or traverse_condition(folder.name, sdk=sdk, raw=raw)
-        recordings.append(open_recording(folder, camera=preparation.camera, condition=condition))
+    folders = find_traverses(raw, [*traverses])
+    outcome, recordings = Outcome(len(folders)), []
+    for folder in folders:
+        with outcome.noting(folder.name):
+            condition = conditions.get(folder.name) or traverse_condition(folder.name, sdk=sdk, raw=raw)
+            require_poses(folder, preparation.poses)
+            recordings.append(open_recording(folder, camera=preparation.camera, condition=condition))
+    if not recordings:
+        return outcome.result()
     with lock_folder(output):
         clean_temporary(output)
         _require_one_way(output, preparation, calibration)
         work = _Work(output, preparation, calibration, workers, limit, progress)
-        return [work.prepare(recording) for recording in recordings]
+        for recording in recordings:
+            with outcome.noting(recording.name):
+                outcome.summaries.append(work.prepare(recording))
+    return outcome.result()
 
 
 @dataclass(frozen=True)
@@ -81,17 +93,21 @@ class _Work:
     def prepare(self, recording: Recording) -> dict[str, Any]:
         """Prepares what is missing of a traverse, then writes its rows and what they have in common."""
         folder, inputs = self.output / recording.name, inputs_of(recording, self.preparation.poses)
-        rows, damaged_scans = finished_rows(folder, inputs)
+        kept = finished(folder, recording, inputs)
+        rows, damaged_scans = kept.rows, kept.damaged_scans
         listed = recording.image_times[: self.limit].tolist()
         present = {path.stem for path in recording.images.glob("*.png")}
-        wanted = [time for time in listed if time not in rows and str(time) in present]
+        wanted = [time for time in listed if time not in rows and (time in kept.images or str(time) in present)]
         size = self._size(recording, folder, [time for time in listed if str(time) in present])
         damaged_images: list[str] = []
-        parts = [*consecutive_parts(wanted, round(2e6 * self.preparation.margin))]
+        parts = consecutive_parts(wanted, round(2e6 * self.preparation.margin), self.workers)
+        frames = [{time: kept.images.get(time) for time in part} for part in parts]
+        # here rather than in each process, whose errors would only say that it has ended
+        motions = read_motions(recording.folder, self.preparation.poses)
         bar = tqdm(total=len(wanted), desc=recording.name, unit="frame", disable=not self.progress)
-        arguments = (recording, self.calibration, self.preparation, size, folder)
+        arguments = (recording, self.calibration, self.preparation, motions, size, folder)
         with bar:
-            for new, bad_images, bad_scans in made_frames(arguments, parts, self.workers):
+            for new, bad_images, bad_scans in made_frames(arguments, frames, self.workers):
                 rows |= note(folder, new, bad_scans, inputs)
                 damaged_images += bad_images
                 damaged_scans |= set(bad_scans)
@@ -115,7 +131,7 @@ class _Work:
         refusal: DataError | None = None
         for time in times:
             try:
-                size = read_mosaic(recording.images / f"{time}.png").shape
+                size = read_mosaic(recording.image_path(time)).shape
             except DataError as error:
                 refusal = refusal or error
                 continue
@@ -142,10 +158,7 @@ class _Work:
 
 
 def _finish(
-    folder: Path,
-    recording: Recording,
-    rows: Mapping[int, dict[str, Any]],
-    about: dict[str, Any],
+    folder: Path, recording: Recording, rows: Mapping[int, dict[str, Any]], about: dict[str, Any]
 ) -> dict[str, Any]:
     """Writes the rows in order, with their filters, and what they have in common; returns the latter."""
     numbers = {time: number for number, time in enumerate(recording.image_times.tolist())}
@@ -160,6 +173,7 @@ def _finish(
         "filtered": dict(sorted(Counter(reason for filters in reasons for reason in filters).items())),
     }
     write_jsonl(folder / FRAMES, ordered)
+    write_columns(folder, ordered)
     write_json(folder / ABOUT, about)
     (folder / PROGRESS).unlink(missing_ok=True)
     return about

@@ -1,20 +1,22 @@
 """The folder of prepared RobotCar traverses: what its files say, and which frames the published filters leave out.
 
-``<root>/<traverse>/frames.jsonl`` has a row per frame, ``traverse.json`` what they have in common; beside them lie
-``images/`` and ``lidar/``.
+``<root>/<traverse>/frames.jsonl`` has a row per frame, ``frames.npz`` the columns that are needed at each start,
+``traverse.json`` what they have in common; beside them lie ``images/`` and ``lidar/``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ude.files import DataError, MissingFileError, read_json, read_jsonl
+from ude.files import DataError, MissingFileError, read_json
+
+from .columns import OVER_EXPOSED, STATIC, poses_of, read_columns
 
 SCHEMA = 1
-ABOUT, FRAMES = "traverse.json", "frames.jsonl"
-STATIC, OVER_EXPOSED = "static", "over-exposed"
+ABOUT = "traverse.json"
 _STATIC_M = 1e-3
 _BRIGHT, _FLICKER = 0.9, 0.05
 _MAX_STEP_US = 250_000
@@ -58,8 +60,15 @@ class PreparedTraverse:
     over_exposed: np.ndarray
 
 
-def read_prepared(root: Path) -> list[PreparedTraverse]:
-    """All prepared traverses of a folder, by name.
+def read_prepared(
+    root: Path, *, names: Collection[str] | None = None, conditions: Collection[str] | None = None
+) -> list[PreparedTraverse]:
+    """Prepared traverses of a folder, by name.
+
+    Args:
+        root: the folder.
+        names: only these; None for any.
+        conditions: only those that were recorded in one of these conditions; None for any.
 
     Raises:
         DataError: there is none, or a file of one is damaged.
@@ -69,7 +78,9 @@ def read_prepared(root: Path) -> list[PreparedTraverse]:
         raise MissingFileError(
             f"{root}: no prepared RobotCar traverse; run: python tools/prepare_robotcar.py --raw RAW --output {root}"
         )
-    return [_traverse(folder) for folder in folders]
+    chosen = [folder for folder in folders if names is None or folder.name in names]
+    traverses = (_traverse(folder, conditions) for folder in chosen)
+    return [traverse for traverse in traverses if traverse is not None]
 
 
 def neighbour_runs(times: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -97,7 +108,7 @@ def filter_reasons(rows: list[dict[str, Any]]) -> list[list[str]]:
         return []
     runs = neighbour_runs(*(np.array([row[key] for row in rows], np.int64) for key in ("timestamp", "number")))
     brightness = np.array([row["brightness"] for row in rows])
-    sections, poses = _poses(rows)
+    sections, poses = poses_of(rows)
     neighbours = runs[1:] == runs[:-1]
     moved = np.linalg.norm(np.diff(poses[:, :, 3], axis=0), axis=1)
     still = neighbours & (sections[1:] == sections[:-1]) & (sections[1:] >= 0) & (moved < _STATIC_M)
@@ -109,15 +120,17 @@ def filter_reasons(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [[STATIC] * bool(s) + [OVER_EXPOSED] * bool(e) for s, e in zip(static, exposed, strict=True)]
 
 
-def _traverse(folder: Path) -> PreparedTraverse:
-    about, rows = read_json(folder / ABOUT), read_jsonl(folder / FRAMES)
+def _traverse(folder: Path, conditions: Collection[str] | None) -> PreparedTraverse | None:
+    """A traverse, None if its condition is none of those."""
+    about = read_json(folder / ABOUT)
     try:
         if about["schema"] != SCHEMA:
             raise DataError(
                 f"{folder / ABOUT}: schema {about['schema']} is not {SCHEMA}; run tools/prepare_robotcar.py again"
             )
-        times, numbers = (np.array([row[key] for row in rows], np.int64) for key in ("timestamp", "number"))
-        sections, poses = _poses(rows)
+        if conditions is not None and about["condition"] not in conditions:
+            return None
+        columns = read_columns(folder)
         return PreparedTraverse(
             folder=folder,
             condition=about["condition"],
@@ -126,21 +139,9 @@ def _traverse(folder: Path) -> PreparedTraverse:
             start=int(about["start"]),
             margin=float(about["margin"]),
             image_format=about["image_format"],
-            times=times,
-            runs=neighbour_runs(times, numbers),
-            sections=sections,
-            T_start_camera=poses,
-            has_lidar=np.array([row["lidar"] is not None for row in rows], bool),
-            static=np.array([STATIC in row["filters"] for row in rows], bool),
-            over_exposed=np.array([OVER_EXPOSED in row["filters"] for row in rows], bool),
+            runs=neighbour_runs(columns["times"], columns.pop("numbers")),
+            **columns,
         )
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"{folder}: cannot be read ({reason}); run tools/prepare_robotcar.py again") from error
-
-
-def _poses(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """Sections, int64 (N,), and poses, float64 (N, 3, 4), zero where there are none."""
-    nothing = [[0.0] * 4] * 3
-    poses = [row["T_start_camera"] or nothing for row in rows]
-    return np.array([row["section"] for row in rows], np.int64), np.array(poses, np.float64).reshape(-1, 3, 4)

@@ -29,6 +29,7 @@ class Recording:
         images: folder of the images.
         image_times: times of all images that the traverse lists [us], int64 (N,), ascending.
         scans: folder of the laser's scans.
+        scan_list: file that lists them.
         scan_times: times of all scans that it lists [us], int64 (S,), ascending; empty where it lists none.
     """
 
@@ -37,12 +38,25 @@ class Recording:
     images: Path
     image_times: np.ndarray
     scans: Path
+    scan_list: Path
     scan_times: np.ndarray
 
     @property
     def name(self) -> str:
         """Name of the traverse, such as ``2014-12-09-13-21-02``."""
         return self.folder.name
+
+    def image_path(self, time: int) -> Path:
+        """File of the image that was taken at a time [us]."""
+        return self.images / f"{time}.png"
+
+    def image_state(self, time: int) -> dict[str, int] | None:
+        """Size and time of change of a raw image's file, to see when it is replaced; None where there is none."""
+        try:
+            state = self.image_path(time).stat()
+        except OSError:
+            return None
+        return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
 def find_traverses(raw: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -76,6 +90,7 @@ def open_recording(folder: Path, *, camera: str, condition: str) -> Recording:
         images=folder / CAMERAS[camera],
         image_times=read_times(folder / "stereo.timestamps"),
         scans=folder / LASER,
+        scan_list=scan_list,
         scan_times=read_times(scan_list) if scan_list.is_file() else np.zeros(0, np.int64),
     )
 

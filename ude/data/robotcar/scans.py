@@ -58,7 +58,7 @@ class ScanCloud:
 
 
 def read_scan(path: Path) -> np.ndarray:
-    """Points of a scan in its plane [m], float64 (N, 2).
+    """Points of a scan in its plane [m], float64 (N, 2); a beam without an echo gives (0, 0).
 
     Raises:
         MissingFileError: there is no such file.
@@ -85,6 +85,9 @@ def scan_cloud(
 ) -> tuple[ScanCloud, list[str]]:
     """Scans in the frame of the trajectory's start, and what is wrong with the damaged ones, a line each.
 
+    A beam without an echo has range 0, so that its point would lie in the laser itself, which drives ahead of the
+    camera, near and wrong. Only ``floor`` keeps such points, as the SDK and thus published ground truth do.
+
     With ``floor``, scan i is moved by the pose of scan i + 1, as the RobotCar SDK does: its interpolation puts the
     origin in front of the caller's list of times, from which the scans' names are then taken.
 
@@ -109,6 +112,8 @@ def scan_cloud(
         except DataError as error:
             fate = "damaged"
             problems.append(str(error))
+        if interpolation != "floor":
+            scan = scan[scan.any(axis=1)]
         if fate == "used" and section < 0:
             fate, scan = "without pose", scan[:0]
         points.append(scan @ T[:, :2].T + T[:, 2])

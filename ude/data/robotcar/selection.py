@@ -1,6 +1,6 @@
 """Which prepared RobotCar frames a split holds, and which of them cannot serve a purpose."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from ude.data.splits import read_split
 from ude.files import DataError
 
-from .prepared import PreparedTraverse
+from .prepared import PreparedTraverse, read_prepared
 from .splits import in_split, is_official_split
 
 LEFT_OUT = {
@@ -31,32 +31,36 @@ class Place(NamedTuple):
     condition: str
 
 
-def frames_of_split(traverses: Sequence[PreparedTraverse], split: str) -> list[Place]:
-    """The frames of a split, by traverse and time, or in the order of its file.
+def frames_of_split(root: Path, split: str, conditions: Collection[str]) -> tuple[list[PreparedTraverse], list[Place]]:
+    """The frames of a split, by traverse and time, or in the order of its file, and the traverses that they are of.
+
+    Args:
+        root: folder of the prepared traverses.
+        split: one of ``SPLITS``, or a split file, which may give frames of any traverse any condition.
+        conditions: traverses in other conditions are not read, unless they are in a split file.
 
     Raises:
-        DataError: a split file is damaged or names a frame that is not prepared.
+        DataError: nothing is prepared; a split file is damaged or names a frame that is not prepared.
     """
     if is_official_split(split):
-        return [
+        traverses = read_prepared(root, conditions=conditions)
+        return traverses, [
             Place(number, frame, traverse.condition)
             for number, traverse in enumerate(traverses)
             for frame in np.flatnonzero(in_split(traverse, split)).tolist()
         ]
+    listed = read_split(Path(split))
+    traverses = read_prepared(root, names={frame_id.rpartition("_")[0] for frame_id in listed})
     places = {
         f"{traverse.folder.name}_{time}": (number, frame)
         for number, traverse in enumerate(traverses)
         for frame, time in enumerate(traverse.times.tolist())
     }
-    chosen = []
-    for frame_id, (condition, line) in read_split(Path(split)).items():
-        if frame_id not in places:
-            raise DataError(
-                f"{split}:{line}: {frame_id} is not prepared in {traverses[0].folder.parent}; prepare it, or remove "
-                "the line"
-            )
-        chosen.append(Place(*places[frame_id], condition))
-    return chosen
+    if unknown := next((frame_id for frame_id in listed if frame_id not in places), None):
+        raise DataError(
+            f"{split}:{listed[unknown][1]}: {unknown} is not prepared in {root}; prepare it, or remove the line"
+        )
+    return traverses, [Place(*places[frame_id], condition) for frame_id, (condition, _) in listed.items()]
 
 
 def objection(traverse: PreparedTraverse, frame: int, *, offsets: Sequence[int], min_speed: float) -> str | None:

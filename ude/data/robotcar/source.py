@@ -13,7 +13,7 @@ from ude.data.sample import CONDITIONS
 from ude.files import DataError
 
 from .ground_truth import read_ground_truth
-from .prepared import PreparedTraverse, read_prepared
+from .prepared import PreparedTraverse
 from .selection import LEFT_OUT, connected, frames_of_split, objection
 from .splits import BLOCK_S
 
@@ -25,7 +25,7 @@ class RobotCarFrames:
 
     With ``offsets``, as for training, frames are left out that lack a neighbour or that the published filters refuse
     (static, over-exposed), and with ``min_speed`` those without odometry or too slow. Without, as for evaluation, those
-    without LiDAR depth are. Poses come from visual odometry, or from INS where a traverse has no odometry.
+    without LiDAR depth are. Poses come from visual odometry, or from what moved the scans (INS, RTK).
 
     Args:
         root: output folder of the tool.
@@ -57,10 +57,8 @@ class RobotCarFrames:
             raise ValueError(f"offsets must be non-zero and differ, got {tuple(offsets)}")
         self.root = Path(root)
         self.offsets = tuple(offsets)
-        self._traverses = read_prepared(self.root)
-        chosen = [
-            place for place in frames_of_split(self._traverses, split) if place.condition in (conditions or CONDITIONS)
-        ]
+        self._traverses, places = frames_of_split(self.root, split, conditions or CONDITIONS)
+        chosen = [place for place in places if place.condition in (conditions or CONDITIONS)]
         reasons = [
             objection(self._traverses[place.traverse], place.frame, offsets=self.offsets, min_speed=min_speed)
             for place in chosen

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,6 +79,55 @@ def read_trajectory(traverse: Path, source: str) -> Trajectory:
     values[:, :3] -= values[0, :3]  # thousands of kilometres in the map's grid
     times = stamps[:, 0]
     return Trajectory(times, rigid_transforms(values), np.cumsum(np.diff(times, prepend=times[0]) > _MAX_GAP_US))
+
+
+class Motions(NamedTuple):
+    """What moves a traverse's scans together, and what moves its camera: odometry where there is some.
+
+    Attributes:
+        scans: None without a file of poses.
+        camera: the same trajectory or another one, or None.
+        camera_source: the key of ``POSE_FILES`` that the latter is of.
+    """
+
+    scans: Trajectory | None
+    camera: Trajectory | None
+    camera_source: str
+
+
+def read_motions(traverse: Path, poses: str) -> Motions:
+    """Trajectories of a traverse.
+
+    Args:
+        traverse: folder of the raw traverse.
+        poses: key of ``POSE_FILES``, for the scans.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    there = _pose_files(traverse)
+    found = {source: read_trajectory(traverse, source) for source in dict.fromkeys((poses, "vo")) if source in there}
+    camera_source = "vo" if "vo" in found else poses
+    return Motions(found.get(poses), found.get(camera_source), camera_source)
+
+
+def require_poses(traverse: Path, poses: str) -> None:
+    """Refuses poses of which a traverse has no file, if it has others; without any, images can still be prepared.
+
+    Raises:
+        MissingFileError: one line that names the file and the poses that there are.
+    """
+    there = _pose_files(traverse)
+    if there and poses not in there:
+        raise MissingFileError(
+            f"{traverse / POSE_FILES[poses]}: no such file, so that there would be no depth, but there is "
+            f"{POSE_FILES[there[0]]}: give --poses {there[0]}, or download this part of the traverse"
+        )
+
+
+def _pose_files(traverse: Path) -> list[str]:
+    """Sources of poses that a traverse has files of."""
+    return [source for source, file in POSE_FILES.items() if (traverse / file).is_file()]
 
 
 def _chained(sources: np.ndarray, destinations: np.ndarray, T_destination_source: np.ndarray) -> Trajectory:
