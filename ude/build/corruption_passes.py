@@ -1,0 +1,170 @@
+"""The passes of a network over corrupted frames: each is measured once and kept as a row of a file."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+from yacs.config import CfgNode
+
+from ude.config import ConfigError, config_hash
+from ude.data.evaluation_frames import EvaluationLoader
+from ude.data.sample import CONDITIONS, FrameSource
+from ude.evaluation.corruptions import CORRUPTIONS, SEVERITIES, VERSION
+from ude.evaluation.corruptions.frames import CorruptedFrames
+from ude.evaluation.corruptions.scores import CLEAN
+from ude.evaluation.evaluate import evaluate
+from ude.files import DataError, append_jsonl, lock_folder, read_jsonl, sha256
+
+from .evaluation import device, predictor
+from .frames import evaluation_loader
+from .identity import naming
+
+ROWS = "corruptions.jsonl"
+_DATA = ("SOURCE", "ROOT", "VERSION", "RULES", "CROP", "SIZE", "EXCLUDE")
+_NO_MATTER = ("BATCH_SIZE", "FLIP")
+
+Values = dict[tuple[str, int], dict[str, float]]
+"""Metrics by name + mode suffix, and the number of "frames", by corruption and severity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What is measured.
+
+    Attributes:
+        split: official name or file.
+        conditions: frames of these recording conditions only, since clean frames are the reference.
+        corruptions: names of CORRUPTIONS.
+        severities: some of 1 to 5.
+        frames: at most so many frames, evenly spread over the split; None takes all.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+
+    split: str
+    conditions: Sequence[str] = ("day-clear",)
+    corruptions: Sequence[str] = tuple(CORRUPTIONS)
+    severities: Sequence[int] = SEVERITIES
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        known = {"conditions": CONDITIONS, "corruptions": tuple(CORRUPTIONS), "severities": SEVERITIES}
+        for option, names in known.items():
+            if unknown := [value for value in getattr(self, option) if value not in names]:
+                raise ConfigError(f"--{option}: must be of {', '.join(map(str, names))}, got {unknown[0]}")
+        if self.frames is not None and self.frames < 1:
+            raise ConfigError(f"--frames {self.frames}: must be at least 1")
+
+    @property
+    def passes(self) -> list[tuple[str, int]]:
+        """Every corruption and severity, the clean frames first."""
+        chosen = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
+        return [CLEAN, *((name, s) for name, s in chosen if name in self.corruptions and s in self.severities)]
+
+    def chosen(self, source: FrameSource) -> list[int]:
+        """Numbers of the frames that are measured.
+
+        Raises:
+            DataError: there is none.
+        """
+        members = [index for index in range(len(source)) if source.condition(index) in self.conditions]
+        if not members:
+            names = " or ".join(self.conditions)
+            raise DataError(f"split {self.split} has no {names} frame; choose with --split or --conditions")
+        count = min(self.frames or len(members), len(members))
+        return [members[round(place)] for place in np.linspace(0, len(members) - 1, 2 * count + 1)[1::2]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """Passes of one network.
+
+    Attributes:
+        key: what all of a pass depends on, but its corruption and severity.
+        folder: where the rows are.
+        known: what earlier calls have measured.
+        missing: what is to be measured.
+        predict: the network; None where nothing is missing.
+        weights: its name.
+    """
+
+    key: str
+    folder: Path
+    known: Values
+    missing: list[tuple[str, int]]
+    predict: Callable[[Tensor], Tensor] | None
+    weights: str
+
+
+def prepare_passes(
+    cfg: CfgNode, benchmark: Benchmark, frame_ids: Sequence[str], *, weights: str, folder: Path, option: str
+) -> Passes:
+    """Looks up what is measured already, and loads the network if it is needed.
+
+    Args:
+        cfg: the config.
+        benchmark: what is measured.
+        frame_ids: names of the frames.
+        weights: run folder or hub id.
+        folder: where the rows are.
+        option: which option names the weights, for errors.
+    """
+    sections = [f"DATA.{key}" for key in _DATA] + [f"EVAL.{key}" for key in cfg.EVAL if key not in _NO_MATTER]
+    key = digest([config_hash(cfg, sections), weights_hash(weights), str(cfg.SEED), str(VERSION), *frame_ids])
+    rows = read_jsonl(folder / ROWS) if (folder / ROWS).is_file() else []
+    known = {(row["corruption"], row["severity"]): row["values"] for row in rows if row.get("key") == key}
+    missing = [which for which in benchmark.passes if which not in known]
+    with naming(option):
+        predict = predictor(weights, device(cfg)) if missing else None
+    return Passes(key=key, folder=folder, known=known, missing=missing, predict=predict, weights=weights)
+
+
+def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes: Passes) -> Values:
+    """Measures what is missing, keeps each pass as soon as it is done, and returns all."""
+    measured = dict(passes.known)
+    if not passes.missing:
+        return measured
+    frames = evaluation_loader(cfg, source).dataset
+    with lock_folder(passes.folder):
+        for name, severity in tqdm(passes.missing, desc=f"corruptions of {passes.weights}", unit="pass"):
+            corruption = None if (name, severity) == CLEAN else name
+            taken = CorruptedFrames(frames, indices, corruption=corruption, severity=severity, seed=cfg.SEED)
+            values = _one_pass(cfg, passes.predict, taken)
+            row = {"key": passes.key, "corruption": name, "severity": severity, "values": values}
+            append_jsonl(passes.folder / ROWS, row)
+            measured[name, severity] = values
+    return measured
+
+
+def weights_hash(weights: str) -> str:
+    """What tells one set of weights from another: the hash of the files, or the name of a hub id."""
+    path = Path(weights)
+    files = [path, path / "model.safetensors", path / "depth_net" / "model.safetensors", *sorted(path.glob("*.pth"))]
+    found = [sha256(file) for file in files if file.is_file()]
+    return digest(found) if found else weights
+
+
+def digest(parts: Sequence[str]) -> str:
+    """32 hexadecimal digits that stand for some texts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _one_pass(cfg: CfgNode, predict: Callable[[Tensor], Tensor], frames: CorruptedFrames) -> dict[str, float]:
+    """Means over the frames of all metrics, in the plain and the aligned mode."""
+    results = evaluate(
+        predict,
+        EvaluationLoader(frames, cfg.EVAL.BATCH_SIZE, num_workers=cfg.RUN.NUM_WORKERS),
+        min_depth=cfg.EVAL.MIN_DEPTH,
+        max_depth=cfg.EVAL.MAX_DEPTH,
+        protocol=cfg.EVAL.PROTOCOL,
+        alignment=cfg.EVAL.ALIGNMENT,
+        flip=False,
+        device=device(cfg),
+        progress=False,
+    )
+    return {name: value for name, value in results.means["all"].items() if value is not None}

@@ -1,0 +1,105 @@
+"""How a network holds under the 15 common corruptions: its scores, alone and against a baseline."""
+
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from ude.config import dump_config
+from ude.evaluation.corruptions import VERSION
+from ude.evaluation.corruptions.report import SCHEMA_VERSION, scores_json, scores_text
+from ude.evaluation.corruptions.scores import CLEAN, Scores, depth_estimation_error, scores
+from ude.files import DataError, read_json, write_json, write_text
+from ude.files.provenance import provenance
+
+from .corruption_passes import Benchmark, Values, digest, prepare_passes, run_passes, weights_hash
+from .identity import naming
+from .sources import evaluation_source
+
+
+def evaluate_corruptions(
+    cfg: CfgNode, benchmark: Benchmark, *, weights: str, baseline: str | None = None, output: Path | None = None
+) -> str:
+    """Measures what is not measured yet, writes corruptions.json and table.md, and returns the table.
+
+    Args:
+        cfg: the config.
+        benchmark: what is measured.
+        weights: run folder or hub id.
+        baseline: another one, or the corruptions.json of an earlier call, for corruption errors.
+        output: where the files go; by default into the run, and what is measured of the baseline into its own.
+
+    Raises:
+        DataError: no frame is left, or the baseline was measured otherwise.
+    """
+    source = evaluation_source(cfg, benchmark.split)
+    indices = benchmark.chosen(source)
+    frame_ids = [source.frame_id(index) for index in indices]
+    measured_on = {"frames_hash": digest(frame_ids), "seed": cfg.SEED, "corruptions_version": VERSION}
+    networks = {"--weights": weights}
+    others: Values | None = None
+    if baseline is not None and baseline.endswith(".json"):
+        others = _published(Path(baseline), benchmark, measured_on)
+    elif baseline is not None:
+        networks["--baseline"] = baseline
+    prepared = {
+        option: prepare_passes(
+            cfg, benchmark, frame_ids, weights=name, folder=output or _folder(cfg, name, benchmark), option=option
+        )
+        for option, name in networks.items()
+    }  # all of them before the first is measured, which may take hours
+    values = {option: run_passes(cfg, source, indices, passes) for option, passes in prepared.items()}
+    own = {which: values["--weights"][which] for which in benchmark.passes}
+    found = _scores(own, values.get("--baseline", others))
+    text = scores_text(found, frames=int(own[CLEAN]["frames"]), baseline=baseline)
+    folder = prepared["--weights"].folder
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "weights": weights,
+        "weights_hash": weights_hash(weights),
+        "baseline": baseline,
+        "split": benchmark.split,
+        "conditions": list(benchmark.conditions),
+        "frames": own[CLEAN]["frames"],
+        **measured_on,
+        "scores": {mode or "plain": scores_json(score) for mode, score in found.items()},
+        "rows": [{"corruption": name, "severity": severity, "values": row} for (name, severity), row in own.items()],
+        "run": {"versions": provenance(), "config": dump_config(cfg)},
+    }
+    write_text(folder / "table.md", text)
+    write_json(folder / "corruptions.json", document)
+    return f"{text}\nresults: {folder}"
+
+
+def _scores(own: Values, baseline: Values | None) -> dict[str, Scores]:
+    """Scores by mode suffix."""
+    modes = [name.removeprefix("abs_rel") for name in own[CLEAN] if name.startswith("abs_rel")]
+
+    def errors(values: Values, mode: str) -> dict[tuple[str, int], float]:
+        rows = values.items()
+        return {which: depth_estimation_error(row[f"abs_rel{mode}"], row[f"delta_1{mode}"]) for which, row in rows}
+
+    return {mode: scores(errors(own, mode), errors(baseline, mode) if baseline else None) for mode in modes}
+
+
+def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | int]) -> Values:
+    """The metrics in the corruptions.json of an earlier call, if it was measured alike."""
+    with naming("--baseline"):
+        document = read_json(path)
+        try:
+            given = {name: document[name] for name in measured_on}
+            rows = {(row["corruption"], row["severity"]): row["values"] for row in document["rows"]}
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{path} is no corruptions.json (no {error}); make one: python tools/evaluate_corruptions.py --cfg ..."
+            ) from error
+        if different := [name for name, value in measured_on.items() if given[name] != value]:
+            raise DataError(f"{path} was measured with another {different[0]}; name the run, to measure it alike")
+        if missing := [which for which in benchmark.passes if which not in rows]:
+            raise DataError(f"{path} lacks {missing[0][0]} at severity {missing[0][1]}; name the run, to measure it")
+    return rows
+
+
+def _folder(cfg: CfgNode, weights: str, benchmark: Benchmark) -> Path:
+    """Where the results of a run folder or hub id go."""
+    run = Path(weights) if Path(weights).is_dir() else Path(cfg.OUTPUT_DIR) / weights.replace("/", "--")
+    return run / "eval" / f"corruptions_{Path(benchmark.split).stem}"
