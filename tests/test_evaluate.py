@@ -1,12 +1,14 @@
 """The evaluation pass: conditions, modes and refusals."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from evaluation_frames import BOUNDS, NATIVE, SIZE, constant, frame, from_brightness, measure
 from torch import Tensor
 
 from ude.evaluation.accumulate import CONDITIONS
-from ude.evaluation.evaluate import flip_average, scene_names
+from ude.evaluation.evaluate import scene_names
 from ude.evaluation.metrics import METRICS, depth_metrics
 from ude.files import DataError
 
@@ -46,15 +48,6 @@ def test_the_flip_average_of_a_predictor_that_ignores_the_side_is_the_plain_pred
     results = measure([frame("a"), frame("b")])
     for metric in METRICS:
         assert results.means["all"][metric + "_flip"] == pytest.approx(results.means["all"][metric], rel=1e-6)
-
-
-def test_the_flip_average_takes_each_border_from_the_prediction_that_saw_it():
-    plain, mirrored = torch.full((1, 1, 2, 201), 1.0), torch.full((1, 1, 2, 201), 3.0)
-    row = flip_average(plain, mirrored)[0, 0, 0]
-    assert row[:11].tolist() == pytest.approx([3.0] * 11, abs=1e-5)  # up to 5 %
-    assert row[15].item() == pytest.approx(2.5, abs=1e-5)  # halfway down the ramp at 7.5 %
-    assert row[20:181].tolist() == pytest.approx([2.0] * 161, abs=1e-5)
-    assert row[190:].tolist() == pytest.approx([1.0] * 11, abs=1e-5)
 
 
 def test_the_mirrored_image_is_predicted_and_mirrored_back():
@@ -114,15 +107,77 @@ def test_a_split_without_any_valid_return_is_refused():
         measure([])
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0, -0.1])
-def test_an_unusable_prediction_is_refused_with_the_name_of_its_frame(bad):
+def spoilt(name: str, bad: float) -> tuple[list[dict], Callable[[Tensor], Tensor]]:
+    """Five frames, and a predictor that says something bad about two pixels of one of them, whichever way it looks."""
+    frames = [frame(f"frame-{number}") for number in range(5)]
+    total = next(item["input"].sum().item() for item in frames if item["frame_id"] == name)
+
     def predict(images: Tensor) -> Tensor:
         inverse_depth = from_brightness(images)
-        inverse_depth[-1, 0, 3, 4:6] = bad
+        inverse_depth[((images * 255).sum((1, 2, 3)) - total).abs() < 0.5, 0, 3, 4:6] = bad
         return inverse_depth
 
-    with pytest.raises(DataError, match=f"frame second-frame has 2 of {SIZE[0] * SIZE[1]} pixels"):
-        measure([frame("first-frame"), frame("second-frame")], predict)
+    return frames, predict
+
+
+@pytest.mark.parametrize(
+    ("bad", "range_"), [("nan", "nan to nan"), ("inf", "0.* to inf"), ("0", "0 to"), ("-0.1", "-0.1")]
+)
+def test_an_unusable_prediction_is_refused_and_counted(bad, range_):
+    message = (
+        f"the predictions for 1 of 5 frames are not finite and positive .* everywhere .first: frame-3, from {range_}"
+    )
+    with pytest.raises(DataError, match=message):
+        measure(*spoilt("frame-3", float(bad)))
+
+
+def test_a_network_that_diverged_is_refused_at_the_first_batch():
+    batches_seen = []
+
+    def predict(images: Tensor) -> Tensor:
+        batches_seen.append(len(images))
+        return torch.full_like(images[:, :1], torch.nan)
+
+    with pytest.raises(DataError, match=r"for 2 of 2 frames .* from nan to nan\); use a checkpoint from before"):
+        measure([frame(str(number)) for number in range(6)], predict, flip=False)
+    assert batches_seen == [2]
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1])
+def test_least_squares_takes_relative_inverse_depths_of_any_sign_but_none_that_is_not_finite(bad):
+    frames, predict = spoilt("frame-3", bad)
+    results = measure(frames, predict, alignment="least_squares")
+    assert results.means["all"]["frames"] == 5
+    assert all(value == value for value in results.means["all"].values())
+    frames, predict = spoilt("frame-3", float("nan"))
+    with pytest.raises(DataError, match="1 of 5 frames are not finite inverse depths everywhere"):
+        measure(frames, predict, alignment="least_squares")
+
+
+def test_least_squares_forgives_a_wrong_scale_and_shift_of_inverse_depth():
+    depth = torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(2)) * 30 + 5
+    native = 1 / torch.nn.functional.interpolate(1 / depth, NATIVE, mode="bilinear", align_corners=True)[0, 0]
+    item = frame("a", depth=native, returns=200)
+    item["input"] = torch.stack([item["input"][0], *2 * [item["input"][0].flip(-1)]])  # so that mirrored ones are told
+
+    def predict(images: Tensor) -> Tensor:
+        plain = torch.equal(images[0], item["input"] / 255)
+        return 3 / (depth if plain else depth.flip(-1)).expand(len(images), 1, -1, -1) + 0.4
+
+    results = measure([item], predict, alignment="least_squares")
+    assert results.modes == ("", "_flip", "_least_squares", "_flip_least_squares")
+    assert results.alignment == "_least_squares"
+    assert results.means["all"]["abs_rel"] > 0.5
+    assert results.means["all"]["abs_rel_least_squares"] == pytest.approx(0, abs=1e-5)  # predictions are float32
+    assert results.means["all"]["abs_rel_flip_least_squares"] == pytest.approx(0, abs=1e-5)
+    assert results.means["all"]["delta_1_least_squares"] == 1
+
+
+def test_an_unknown_protocol_or_alignment_is_refused():
+    with pytest.raises(ValueError, match="protocol must be one of md4all, ude, kitti_eigen, kitti_garg, got 'kitti'"):
+        measure([frame("a")], protocol="kitti")
+    with pytest.raises(ValueError, match="alignment must be one of median, least_squares, got 'mean'"):
+        measure([frame("a")], alignment="mean")
 
 
 def test_a_prediction_of_another_size_is_a_programming_error():

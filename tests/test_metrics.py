@@ -1,4 +1,4 @@
-"""Depth metrics: closed forms, a NumPy oracle, and the sparse form against the dense one."""
+"""The seven formulas: closed forms, hand counts, a loop over pixels, and padded batches."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional import mean_absolute_percentage_error
 
-from ude.evaluation.metrics import METRICS, depth_at_lidar, depth_metrics, lidar_metrics, masked_median
+from ude.evaluation.metrics import METRICS, depth_metrics, lidar_metrics
 
 BOUNDS = {"min_depth": 0.1, "max_depth": 80.0}
 
@@ -97,12 +97,6 @@ def test_bounds_and_thresholds_are_strict():
     assert values["delta_2"] == 1
 
 
-def test_the_median_is_the_lower_of_the_two_in_the_middle():
-    values = torch.tensor([[5.0, 1.0, 3.0, 2.0, 99.0]])
-    valid = torch.tensor([[True, True, True, True, False]])
-    assert masked_median(values, valid).item() == torch.median(values[valid]).item() == 2
-
-
 def test_one_return_is_enough():
     lidar = torch.zeros(4, 5)
     lidar[2, 3] = 10.0
@@ -125,40 +119,25 @@ def test_maps_of_different_sizes_are_refused():
         depth_metrics(torch.ones(2, 2), torch.ones(2, 3), **BOUNDS)
 
 
-@pytest.mark.parametrize("median_scaling", [False, True])
-def test_the_padded_batch_agrees_with_the_dense_maps(median_scaling):
+def test_a_padded_batch_in_several_modes_agrees_with_the_dense_maps():
     cases = [random_case(seed) for seed in range(6)]
     size = max(lidar.numel() for _, lidar in cases)
     prediction = torch.stack([F.pad(p.flatten(), (0, size - p.numel()), value=1.0) for p, _ in cases])
     lidar = torch.stack([F.pad(g.flatten(), (0, size - g.numel())) for _, g in cases])
-    batched = lidar_metrics(prediction, lidar, median_scaling=median_scaling, **BOUNDS)
-    for row, case in enumerate(cases):
-        dense = depth_metrics(*case, median_scaling=median_scaling, **BOUNDS)
-        for name in METRICS:
-            torch.testing.assert_close(batched[name][row], dense[name], rtol=1e-12, atol=1e-12)
+    batched = lidar_metrics(torch.stack([prediction, 3 * prediction]), lidar, **BOUNDS)
+    assert batched.shape == (7, 2, 6)
+    for row, (depth, returns) in enumerate(cases):
+        for mode, factor in enumerate((1, 3)):
+            dense = depth_metrics(factor * depth, returns, **BOUNDS)
+            expected = torch.stack([dense[name] for name in METRICS])
+            torch.testing.assert_close(batched[:, mode, row], expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("median_scaling", [False, True])
-def test_only_the_frame_without_valid_returns_is_nan(median_scaling):
+def test_only_the_frame_without_valid_returns_is_nan():
     lidar = torch.tensor([[5.0, 0.0, 0.0], [0.0, 90.0, 80.0]])
-    values = lidar_metrics(torch.full((2, 3), 5.0), lidar, median_scaling=median_scaling, **BOUNDS)
-    assert all(values[name][0].isfinite() and values[name][1].isnan() for name in METRICS)
-    empty = lidar_metrics(torch.ones(3, 0), torch.ones(3, 0), median_scaling=median_scaling, **BOUNDS)
-    assert all(empty[name].shape == (3,) and empty[name].isnan().all() for name in METRICS)
-
-
-@pytest.mark.parametrize(("size", "native"), [((6, 9), (17, 31)), ((6, 9), (6, 9)), ((8, 8), (5, 3)), ((3, 4), (1, 7))])
-def test_reading_at_the_lidar_pixels_equals_resizing_the_whole_map(size, native):
-    generator = torch.Generator().manual_seed(0)
-    depth = torch.rand(2, 1, *size, generator=generator, dtype=torch.float64) * 79 + 1
-    dense = F.interpolate(depth, size=native, mode="bilinear", align_corners=True).flatten(1)
-    index = torch.randint(native[0] * native[1], (2, 50), generator=generator)
-    index[1, 30:] = -1
-    sampled = depth_at_lidar(depth, index, torch.tensor([native, native]))
-    torch.testing.assert_close(sampled, dense.gather(1, index.clamp(min=0)), rtol=1e-9, atol=1e-9)
-
-
-def test_frames_of_one_batch_may_have_different_native_sizes():
-    depth = torch.arange(12.0).reshape(1, 1, 3, 4).repeat(2, 1, 1, 1) + 1
-    last = torch.tensor([[3 * 4 - 1], [30 * 40 - 1]])
-    assert depth_at_lidar(depth, last, torch.tensor([[3, 4], [30, 40]])).flatten().tolist() == [12.0, 12.0]
+    values = lidar_metrics(torch.full((2, 3), 5.0), lidar, **BOUNDS)
+    assert values[:, 0].isfinite().all()
+    assert values[:, 1].isnan().all()
+    empty = lidar_metrics(torch.ones(3, 0), torch.ones(3, 0), **BOUNDS)
+    assert empty.shape == (7, 3)
+    assert empty.isnan().all()

@@ -8,7 +8,7 @@ import torch
 from evaluation_frames import frame, measure
 from torch import distributed, multiprocessing
 
-from ude.evaluation.accumulate import CONDITIONS, ConditionMeans
+from ude.evaluation.accumulate import CONDITIONS, condition_means
 from ude.evaluation.results import Results, read_results, write_results
 from ude.files import DataError, MissingFileError
 
@@ -43,19 +43,15 @@ def test_the_files_say_null_and_not_available_and_keep_every_frame(tmp_path):
     assert len({len(line) for line in results.table().splitlines()}) == 1  # aligned
 
 
-def test_two_accumulators_merge_to_the_means_of_one():
+def test_means_are_those_of_the_frames_of_each_row():
     values = torch.rand(9, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    values[4] = torch.nan
-    conditions = [CONDITIONS[number % 4] for number in range(9)]
-    whole, first, second = (ConditionMeans(["x", "y"]) for _ in range(3))
-    whole.update(values, conditions)
-    first.update(values[:5], conditions[:5])
-    second.update(values[5:], conditions[5:])
-    first.merge_state(second)
-    merged, expected = first.compute(), whole.compute()
-    assert merged["all"]["frames"] == 8
-    for row, means in expected.items():
-        assert merged[row] == pytest.approx(means, rel=1e-12)
+    conditions = [CONDITIONS[number % 3] for number in range(9)]  # no night-rain
+    means = condition_means(values, conditions, ["x", "y"])
+    assert means["night-rain"] == {"frames": 0, "x": None, "y": None}
+    assert means["all"] == pytest.approx(
+        {"frames": 9, "x": values[:, 0].mean().item(), "y": values[:, 1].mean().item()}
+    )
+    assert means["night"]["y"] == means["night-clear"]["y"] == pytest.approx(values[2::3, 1].mean().item(), rel=1e-12)
 
 
 def evaluate_share(rank: int, world: int, folder: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ude.config import ConfigError
 from ude.config.command_line import bare_parser, run_tool
 
-CASES = ("loss", "step", "distill", "infer", "translate", "lidar", "loader", "jitter")
+CASES = ("loss", "step", "distill", "infer", "translate", "lidar", "loader", "jitter", "metrics")
 MIN_ROUNDS = 5
 EXAMPLE = """examples:
   python tools/benchmark.py loss step

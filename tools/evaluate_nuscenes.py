@@ -16,7 +16,7 @@ Writes metrics.json, per_frame.csv and table.md into RUN/eval/<split> and prints
 
 def build_parser() -> ArgumentParser:
     """Options of this tool."""
-    options = parser("Evaluate a depth network against LiDAR, per condition, by the md4all protocol.", EXAMPLE)
+    options = parser("Evaluate a depth network against LiDAR, per condition, by EVAL.PROTOCOL.", EXAMPLE)
     options.add_argument("--weights", required=True, metavar="RUN", help="run folder of tools/train.py, or hub id")
     options.add_argument("--split", help="val, test, train or a split file (default: DATA.SPLIT_VAL)")
     options.add_argument("--output", type=Path, help="where the results go (default: eval/<split> in the run)")

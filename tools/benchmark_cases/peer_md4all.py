@@ -1,4 +1,4 @@
-"""md4all's own losses and distillation step, from a checkout of https://github.com/md4all/md4all.
+"""md4all's own losses, distillation step and metrics, from a checkout of https://github.com/md4all/md4all.
 
 Its modules and configuration files are used as they are; only weights are not loaded. It warps with a border of zeros,
 enlarges by the nearest value, and smooths at the full size, so its loss differs from ours; the plain form in its
@@ -25,6 +25,9 @@ NAME = "md4all's own code"
 BOUND = 1e-5
 """Relative difference of the loss to the plain form by its conventions."""
 
+MODES = ("", "_pp", "_gt", "_pp_gt")
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
+"""Its names, in the order of ude's."""
 DISTILLATION = "config/train_md4allDDa_nuscenes.yaml"
 
 
@@ -76,6 +79,32 @@ def md4all_distillation_step(folder: Path, scene: Street) -> Callable[[], Tensor
         return loss.detach()
 
     return step
+
+
+def md4all_sums(folder: Path) -> Callable[[Tensor, Tensor, Tensor, float, float], list[float]]:
+    """Sums over the frames of a batch of its seven metrics in each of its four modes, by its own functions."""
+    peer = load_peer(folder, ("utils.depth",), {}, _repair_libraries).depth
+
+    def sums(
+        inverse_depth: Tensor, mirrored: Tensor, lidar_depth: Tensor, min_depth: float, max_depth: float
+    ) -> list[float]:
+        found = {"all-conditions": {mode: dict.fromkeys(METRICS, 0.0) for mode in MODES}}
+        averaged = peer.post_process_inv_depth(inverse_depth, mirrored, method="mean")
+        depths = {True: peer.inv2depth(averaged), False: peer.inv2depth(inverse_depth)}
+        for mode in MODES:
+            peer.compute_depth_metrics(
+                gt=lidar_depth,
+                pred=depths["pp" in mode],
+                weather=["day-clear"] * len(lidar_depth),
+                metrics=found,
+                mode=mode,
+                min_depth=min_depth,
+                max_depth=max_depth,
+                use_gt_scale="gt" in mode,
+            )
+        return [found["all-conditions"][mode][name] for mode in MODES for name in METRICS]
+
+    return sums
 
 
 def _nearest(inverse_depth: Tensor, size: tuple[int, int]) -> Tensor:

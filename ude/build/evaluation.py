@@ -44,6 +44,8 @@ def evaluate_split(cfg: CfgNode, predict: Callable[[Tensor], Tensor], split: str
         evaluation_loader(cfg, source),
         min_depth=cfg.EVAL.MIN_DEPTH,
         max_depth=cfg.EVAL.MAX_DEPTH,
+        protocol=cfg.EVAL.PROTOCOL,
+        alignment=cfg.EVAL.ALIGNMENT,
         flip=cfg.EVAL.FLIP,
         device=device(cfg),
         scenes=scene_names(source),
@@ -57,7 +59,8 @@ def results_extra(cfg: CfgNode, *, weights: str, split: str) -> dict[str, Any]:
         "weights": weights,
         "split": split,
         "seed": cfg.SEED,
-        "protocol": "md4all",
+        "protocol": cfg.EVAL.PROTOCOL,
+        "alignment": cfg.EVAL.ALIGNMENT,
         "versions": provenance(),
         "config": dump_config(cfg),
     }

@@ -162,6 +162,12 @@ _C.RUN.MAX_STEPS = -1  # [steps] to stop after; -1 = by SOLVER.EPOCHS or FINETUN
 _C.RUN.CHECKPOINT_EVERY = 500  # [steps]
 
 _C.EVAL = CfgNode()
+# How predictions are read at the LiDAR pixels. md4all: as the published tables of nuScenes and RobotCar; ude:
+# half-pixel consistent; kitti_*: monodepth2's with that crop, whose tables have EVAL.MIN_DEPTH 0.001.
+_C.EVAL.PROTOCOL = "md4all"  # md4all | ude | kitti_eigen | kitti_garg
+# Of the modes beside the metric one, per image. least_squares: scale and shift of inverse depth, for networks that
+# predict it relatively
+_C.EVAL.ALIGNMENT = "median"  # median | least_squares
 _C.EVAL.MIN_DEPTH = 0.1  # returns nearer than this do not count [m]
 _C.EVAL.MAX_DEPTH = 80.0  # nor farther ones [m]
 _C.EVAL.FLIP = True  # also run on the mirrored image

@@ -42,6 +42,8 @@ CHOICES = {
     "SOLVER.SCHEDULE": ("linear", "constant"),
     "RUN.ACCELERATOR": ("auto", "cpu", "gpu", "cuda", "mps"),
     "RUN.PRECISION": ("32-true", "bf16-mixed", "16-mixed"),
+    "EVAL.PROTOCOL": ("md4all", "ude", "kitti_eigen", "kitti_garg"),
+    "EVAL.ALIGNMENT": ("median", "least_squares"),
 }
 
 _AT_LEAST_1 = [

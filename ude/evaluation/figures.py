@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .metrics import depth_at_lidar
+from .sampling import depth_at_lidar
 
 NEAR, FAR = 1.0, 80.0
 """Depths at the ends of the colour scale [m]."""

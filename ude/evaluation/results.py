@@ -12,7 +12,7 @@ import torch
 
 from ude.files import DataError, MissingFileError, read_json, write_json, write_text
 
-from .accumulate import GROUPS, ConditionMeans
+from .accumulate import GROUPS, condition_means
 from .bootstrap import bounds, resampled_means
 from .metrics import METRICS
 from .tables import DECIMALS, LABELS, aligned_table, number
@@ -23,6 +23,8 @@ MODE_TITLES = {
     "_flip": "flip-averaged",
     "_median": "median-scaled",
     "_flip_median": "flip-averaged and median-scaled",
+    "_least_squares": "aligned by scale and shift",
+    "_flip_least_squares": "flip-averaged and aligned by scale and shift",
 }
 
 
@@ -51,6 +53,11 @@ class Results:
     def skipped(self) -> tuple[str, ...]:
         """The frame_id of every frame without a valid LiDAR return."""
         return tuple(frame.frame_id for frame in self.frames if not frame.valid)
+
+    @property
+    def alignment(self) -> str:
+        """Suffix of the aligned modes: "_median" or "_least_squares"."""
+        return self.modes[-1].removeprefix("_flip")
 
     def members(self, row: str) -> list[FrameRow]:
         """The measured frames behind a row of GROUPS ("night", "all" or a condition)."""
@@ -147,13 +154,13 @@ def results_of_frames(
         min_depth: lower bound of the LiDAR depths [m].
         max_depth: upper bound of the LiDAR depths [m].
     """
-    means = ConditionMeans([metric + mode for mode in modes for metric in METRICS])
-    measured = [frame for frame in frames if frame.valid]
-    values = torch.tensor(
-        [[frame.values[column] for column in means.columns] for frame in measured], dtype=torch.float64
+    columns, measured = (
+        [metric + mode for mode in modes for metric in METRICS],
+        [frame for frame in frames if frame.valid],
     )
-    means.update(values.reshape(-1, len(means.columns)), [frame.condition for frame in measured])
-    return Results(modes=modes, means=means.compute(), frames=frames, min_depth=min_depth, max_depth=max_depth)
+    values = torch.tensor([[frame.values[column] for column in columns] for frame in measured], dtype=torch.float64)
+    means = condition_means(values.reshape(-1, len(columns)), [frame.condition for frame in measured], columns)
+    return Results(modes=modes, means=means, frames=frames, min_depth=min_depth, max_depth=max_depth)
 
 
 def _frame(row: dict[str, str]) -> FrameRow:

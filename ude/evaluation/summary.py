@@ -17,19 +17,19 @@ class Column:
 
     label: str
     metric: str
-    suffix: str = ""
+    aligned: bool = False
     decimals: int = 3
     factor: float = 1.0
     higher_is_better: bool = False
 
-    def key(self, mode: str) -> str:
-        """Its name in Results for a mode "" or "_flip"."""
-        return self.metric + mode + self.suffix
+    def key(self, mode: str, results: Results) -> str:
+        """Its name in results for a mode "" or "_flip"."""
+        return self.metric + mode + (results.alignment if self.aligned else "")
 
 
 COLUMNS = (
     Column("absRel", "abs_rel"),
-    Column("absRel scaled", "abs_rel", suffix="_median"),
+    Column("absRel scaled", "abs_rel", aligned=True),
     Column("RMSE [m]", "rmse", decimals=2),
     Column("d1 [%]", "delta_1", decimals=1, factor=100, higher_is_better=True),
 )
@@ -123,14 +123,14 @@ def _cells(results: Results, conditions: Sequence[str], mode: str, seed: int) ->
     for condition in conditions:
         intervals = results.intervals(condition, seed=seed)
         for column in COLUMNS:
-            key = column.key(mode)
+            key = column.key(mode, results)
             cells[condition, column] = Cell(results.means[condition][key], intervals.get(key))
     return cells
 
 
 def _gap_row(teacher: Results, student: Results, *, condition: str, column: Column, mode: str, seed: int) -> GapRow:
     """Gap closed in one condition by one metric."""
-    key, better = column.key(mode), column.higher_is_better
+    key, better = column.key(mode, teacher), column.higher_is_better
     means = teacher.means[DAY][key], teacher.means[condition][key], student.means[condition][key]
     closed = gap_closed(*means, higher_is_better=better)
     interval = None
