@@ -178,6 +178,7 @@ def forked(action: Callable[[], int | None]) -> int:
         return pid
     code = 99
     try:
+        torch.set_num_threads(1)  # renews torch's pool, which two threads of a forked process cannot do at a time
         code = action() or 0
     except SystemExit as stop:
         code = stop.code
