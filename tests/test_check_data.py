@@ -187,12 +187,14 @@ def test_what_a_source_leaves_out_is_shown_and_reported_by_its_own_reasons(check
     assert _left_out(SimpleNamespace(num_slow=7)) == {"slower than DATA.MIN_SPEED": 7}
 
 
-def test_a_crop_that_leaves_the_frames_is_named(check_robotcar):
+def test_a_crop_that_leaves_the_frames_is_named_and_no_frame_is_broken_by_it(check_robotcar, capsys):
     broken, report = check_robotcar("[0, 0, 768, 1280]", code=4)
     frames = sum(counts(report, row["split"], "all")["frames"] for row in report["splits"])
-    assert len(broken["frames"]) == frames
-    words = "is 240 x 320 (height x width), which DATA.CROP [0, 0, 768, 1280] leaves; correct it"
-    assert {row["problem"] for row in broken["files"]} == {words}
+    assert (broken["frames"], broken["files"]) == ([], [])
+    words = f"DATA.CROP [0, 0, 768, 1280] leaves {frames} frames of 240 x 320 (height x width); correct DATA.CROP"
+    assert [row["error"] for row in report["splits"]] == [words]
+    errors = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("error", "broken"))]
+    assert errors == [f"error: train: {words}"]
 
 
 def test_a_second_deep_check_decodes_nothing_again(world_root, tmp_path):

@@ -67,9 +67,10 @@ def test_a_frame_in_training_and_validation_is_reported(world_root, names, tmp_p
     assert [Path(path).stem for path in found["images"]] == [names["train"][2]]
 
 
-def test_one_split_for_both_is_reported(world_root, tmp_path, capsys):
-    assert check(world_root, tmp_path, "DATA.SPLIT_VAL", "train") == 4
-    assert "leak: train and train share 1 split: train" in capsys.readouterr().out
+def test_one_split_for_both_is_a_warning(world_root, tmp_path, capsys):
+    assert check(world_root, tmp_path, "DATA.SPLIT_VAL", "train") == 0
+    assert leaked(tmp_path) == {}
+    assert "warning: train: trained and evaluated on the same frames; write two" in capsys.readouterr().out
 
 
 def test_a_picture_under_another_name_is_found_in_the_other_split(broken_root, tmp_path):

@@ -8,7 +8,6 @@ from PIL import Image
 from skimage.filters import gaussian
 
 from ude.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from ude.evaluation.corruptions.blur import _half_width, _swap_neighbours
 from ude.evaluation.corruptions.pixels import convolve, disc_kernel, line_kernel, value_noise
 
 DRAWN = {"gaussian_noise", "shot_noise", "impulse_noise", "glass_blur", "motion_blur", "snow", "frost", "fog"}
@@ -144,36 +143,6 @@ def test_a_motion_fades_along_half_a_line():
     assert row[reach + 6] / row[reach + 3] == pytest.approx(np.exp(-0.5 * (4 - 1)), rel=0.05)  # two and one sigma
     down = line_kernel(21, 3, -np.pi / 2)
     assert down[reach + 1 :, reach].sum() > 0.7  # an angle below zero falls
-
-
-def test_glass_blur_is_the_sequential_shuffle_but_for_its_order():
-    side, delta = 64, 2
-    rng = np.random.default_rng(0)
-    places = np.arange(side * side).reshape(side, side)
-    slow = places.copy()
-    for row in range(side - 1, -1, -1):
-        for column in range(side - 1, -1, -1):
-            shift = rng.integers(-delta, delta + 1, 2)
-            other = min(max(row + shift[0], 0), side - 1), min(max(column + shift[1], 0), side - 1)
-            slow[row, column], slow[other] = slow[other], slow[row, column]
-    fast = places.copy()
-    _swap_neighbours(fast, _half_width(delta * (delta + 1) / 3), np.random.default_rng(1))
-
-    def distance(shuffled):
-        here, there = np.divmod(places, side), np.divmod(shuffled, side)
-        return np.sqrt(np.mean([(a - b) ** 2 for a, b in zip(here, there, strict=True)]))
-
-    assert np.array_equal(np.sort(fast.ravel()), places.ravel())  # no pixel is lost
-    assert distance(fast) == pytest.approx(distance(slow), rel=0.1)
-    assert (fast != places).mean() == pytest.approx((slow != places).mean(), abs=0.05)
-
-
-@pytest.mark.parametrize("variance", [0.1, 2 / 3, 1.2, 2.0, 5.1, 20 / 3])
-def test_rounded_draws_have_the_variance_that_is_asked_for(variance):
-    width = _half_width(variance)
-    whole = np.arange(-20, 21)
-    share = np.clip(np.minimum(whole + 0.5, width) - np.maximum(whole - 0.5, -width), 0, None) / (2 * width)
-    assert (share * whole**2).sum() == pytest.approx(variance)
 
 
 def test_brightness_adds_to_the_value_and_keeps_hue_and_saturation():

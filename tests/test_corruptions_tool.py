@@ -1,77 +1,24 @@
 """Corrupted frames of a data set, and the tool that measures a network on them."""
 
-import json
-from pathlib import Path
-
-import evaluate_corruptions
 import numpy as np
 import pytest
 import torch
-from tiny_networks import depth_net
+from corruption_runs import call, count_batches, document, error_of, save_runs
 
-from ude.build import corruption_passes
 from ude.data.evaluation_frames import EvaluationFrames, EvaluationLoader
 from ude.data.seeds import derived_seed
 from ude.evaluation.corruptions import corrupt
 from ude.evaluation.corruptions.frames import CorruptedFrames
-from ude.models.checkpoint import save_model
-
-CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
-FEW = ("--corruptions", "contrast", "fog", "gaussian_noise", "--severities", "1", "5", "--split", "val")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two run folders with untrained networks of other weights."""
-    root = tmp_path_factory.mktemp("runs")
-    for name in ("first", "second"):
-        network = depth_net()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.mul_(1.5 if name == "first" else 3.0)
-        save_model(network, root / name / "depth_net")
-    return root
-
-
-def call(root, weights, *extra):
-    return evaluate_corruptions.main(["--cfg", str(CONFIG), "--weights", str(weights), *data(root), *FEW, *extra])
-
-
-def data(root):
-    return ["DATA.ROOT", str(root), "DATA.SIZE", "[64, 96]"]
+    return save_runs(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The batches that predictors see, with a network or, once `constant` is set, with one depth everywhere."""
-    seen = {"batches": 0, "loaded": 0, "stop": None, "constant": False}
-    original = corruption_passes.predictor
-
-    def predictor(weights, device):
-        seen["loaded"] += 1
-        network = original(weights, device)
-
-        def predict(images):
-            if seen["batches"] == seen["stop"]:
-                raise KeyboardInterrupt
-            seen["batches"] += 1
-            return torch.full_like(images[:, :1], 0.1) if seen["constant"] else network(images)
-
-        return predict
-
-    monkeypatch.setattr(corruption_passes, "predictor", predictor)
-    return seen
-
-
-def error_of(capsys, code, root, weights, *extra):
-    capsys.readouterr()
-    assert call(root, weights, *extra) == code
-    lines = capsys.readouterr().err.strip().splitlines()
-    return next(line for line in lines if line.startswith("error: "))
-
-
-def document(folder):
-    return json.loads((folder / "corruptions.json").read_text())
+    return count_batches(monkeypatch)
 
 
 def test_frames_are_corrupted_at_the_input_size_by_their_own_seed(val):
@@ -160,7 +107,7 @@ def test_settings_without_a_meaning_are_named(runs, world_root, tmp_path, capsys
     assert "--severities: must be of 1, 2, 3, 4, 5, got 6" in refused("--severities", "6")
     assert "--conditions: must be of day-clear" in refused("--conditions", "dusk")
     assert "--frames 0: must be at least 1" in refused("--frames", "0")
-    assert "put DATA.ROOT and its value before it" in refused("--severities", "1", "DATA.ROOT", "x")
+    assert "x: no such folder; set DATA.ROOT" in refused("--severities", "1", "DATA.ROOT", "x", code=4)
     nowhere = str(tmp_path / "nowhere")
     assert "--baseline: no trained model in" in refused("--baseline", nowhere, code=4)
     assert "--baseline: there is no file" in refused("--baseline", f"{nowhere}.json", code=4)
@@ -168,16 +115,11 @@ def test_settings_without_a_meaning_are_named(runs, world_root, tmp_path, capsys
     assert "is no corruptions.json" in refused("--baseline", str(tmp_path / "x.json"), code=4)
     assert "--weights: no trained model" in error_of(capsys, 4, world_root, tmp_path / "none")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_a_frame_of_the_condition_is_refused(runs, world_root, val, tmp_path, capsys):
+    nights = [val.frame_id(index) for index in range(len(val)) if val.condition(index) == "night-clear"]
     no_day = tmp_path / "night.txt"
-    no_day.write_text("")
-    assert "night.txt" in refused("--split", str(no_day), code=4)
-
-
-def test_a_baseline_of_other_frames_or_severities_is_refused(runs, world_root, tmp_path, capsys):
-    out = ("--output", str(tmp_path))
-    assert call(world_root, runs / "first", *out) == 0
-    saved = str(tmp_path / "corruptions.json")
-    other = error_of(capsys, 4, world_root, runs / "first", *out, "--baseline", saved, "--frames", "1")
-    assert "measured with another frames_hash" in other
-    other = error_of(capsys, 4, world_root, runs / "first", *out, "--baseline", saved, "--severities", "2")
-    assert "lacks gaussian_noise at severity 2" in other
+    no_day.write_text("".join(f"{name} night-clear\n" for name in nights))
+    refused = error_of(capsys, 4, world_root, runs / "first", "--split", str(no_day))
+    assert f"split {no_day} has no day-clear frame; choose with --split or --conditions" in refused

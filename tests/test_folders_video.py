@@ -1,6 +1,7 @@
 """Videos: taken apart once, outside of the data set, whole or not at all."""
 
 import json
+import logging
 import os
 import re
 import struct
@@ -43,15 +44,19 @@ def test_neighbours_of_a_frame_are_the_frames_before_and_after(tmp_path):
     assert [round(frames.image(3, offset).mean() / 20) for offset in (-1, 0, 1)] == [3, 4, 5]
 
 
-def test_fewer_frames_a_second_are_evenly_spread(tmp_path):
+def test_fewer_frames_a_second_are_evenly_spread(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     root = video_folder(tmp_path / "own", fps=5)
     frames = ImageFolderFrames(root, index_root=tmp_path / "index")
     assert [round((frames.image(index).mean() - 5) / 20) for index in range(len(frames))] == [0, 2, 5, 7, 10]
+    assert "about 12 frames, one in 2.4 is written to " in caplog.text
 
 
-def test_more_frames_a_second_than_there_are_keeps_all(tmp_path):
+def test_more_frames_a_second_than_there_are_keeps_all(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     root = video_folder(tmp_path / "own", fps=100)
     assert len(ImageFolderFrames(root, index_root=tmp_path / "index")) == 12
+    assert "about 12 frames, all are written to " in caplog.text
 
 
 def test_a_video_is_taken_apart_once(tmp_path, monkeypatch):

@@ -144,9 +144,12 @@ def test_depth_without_a_split_to_evaluate_on_is_refused(cached_world, capsys):
     assert "name such a split, too, as in --split val" in capsys.readouterr().err
 
 
-def test_words_behind_split_that_are_keys_are_refused(cached_world, capsys):
+def test_words_behind_split_that_are_keys_are_overrides(cached_world, capsys):
     assert cache_frames.main([*cached_world[0][:2], "--split", "train", "DATA.ROOT", "x"]) == 2
-    assert "put DATA.ROOT and its value before it" in capsys.readouterr().err
+    assert "DATA.CACHE_ROOT must name" in capsys.readouterr().err
+    words = ["--split", "train", "DATA.CACHE_ROOT", "cache", "DATA.ROOT", "x"]
+    assert cache_frames.main([*cached_world[0][:2], *words]) == 4
+    assert "error: x: no such folder; set DATA.ROOT" in capsys.readouterr().err
     assert cache_frames.main([*cached_world[0], "--threads", "0"]) == 2
 
 

@@ -20,17 +20,26 @@ HOSTILE = "<script>document.title='broken'</script>\"'&"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
-def results(day: float, night: float, *, frames: int = 6) -> Results:
+def results(
+    day: float,
+    night: float,
+    *,
+    frames: int = 6,
+    alignment: str = "_median",
+    max_depth: float = 80.0,
+    protocol: str = "md4all",
+) -> Results:
     """Results with one error per condition, and no frames in rain; every scene has two frames."""
     rows = []
     for condition, error in (("day-clear", day), ("night-clear", night)):
         for number in range(frames):
             value = error + 0.001 * (number // 2)
-            values = {m + s: 1 - value if "delta" in m else value for m in METRICS for s in ("", "_median")}
+            values = {m + s: 1 - value if "delta" in m else value for m in METRICS for s in ("", alignment)}
             scene = f"{condition}-{number // 2}"
             name = f"{condition}-{number}"
             rows.append(FrameRow(frame_id=name, condition=condition, scene=scene, valid=9, values=values))
-    return results_of_frames(tuple(rows), modes=("", "_median"), min_depth=0.1, max_depth=80.0)
+    bounds = {"min_depth": 0.1, "max_depth": max_depth}
+    return results_of_frames(tuple(rows), modes=("", alignment), **bounds, protocol=protocol)
 
 
 def picture(height: int = 36, width: int = 64) -> np.ndarray:
@@ -111,6 +120,39 @@ def test_a_cell_shows_mean_and_interval():
 def test_predictors_on_different_frames_are_not_compared():
     with pytest.raises(ValueError, match="'b' and 'a' were evaluated on different frames"):
         results_table({"a": results(0.1, 0.3), "b": results(0.1, 0.3, frames=4)})
+
+
+@pytest.mark.parametrize(
+    ("other", "rule"),
+    [
+        ({"alignment": "_least_squares"}, "alignment: least_squares, median"),
+        ({"max_depth": 40.0}, "max_depth: 40.0, 80.0"),
+        ({"protocol": "ude"}, "protocol: ude, md4all"),
+    ],
+)
+def test_predictors_measured_by_different_rules_are_not_compared(other, rule):
+    pair = results(0.1, 0.3), results(0.1, 0.2, **other)
+    with pytest.raises(ValueError, match=f"'b' and 'a' were evaluated with different {rule}"):
+        results_table(dict(zip("ab", pair, strict=True)))
+    with pytest.raises(ValueError, match=f"'student' and 'teacher' were evaluated with different {rule}"):
+        gap_rows(*pair)
+
+
+def test_a_gap_between_different_frames_is_refused():
+    with pytest.raises(ValueError, match="'student' and 'teacher' were evaluated on different frames"):
+        gap_rows(results(0.1, 0.3), results(0.1, 0.2, frames=4))
+
+
+def test_the_footnote_says_how_predictions_were_aligned():
+    pages = [
+        render_report(Report(title="t", table=results_table({"a": results(0.1, 0.3, alignment=alignment)})))
+        for alignment in ("_median", "_least_squares")
+    ]
+    texts = (
+        "absRel scaled: after scaling each prediction to the median",
+        "absRel scaled: after fitting scale and shift",
+    )
+    assert [[text in page for text in texts] for page in pages] == [[True, False], [False, True]]
 
 
 def test_the_gap_closed_is_half_for_errors_and_for_d1():

@@ -92,6 +92,18 @@ def test_stored_results_are_read_back(tmp_path):
     assert read.to_json() == results.to_json()
 
 
+def test_results_keep_their_protocol_and_older_ones_have_that_of_their_run(tmp_path):
+    results = measure([frame("a")], protocol="kitti_eigen", alignment="least_squares", max_depth=60.0)
+    text = write_results(tmp_path, results, extra={"protocol": "ude"})
+    assert text.startswith("Protocol kitti_eigen, alignment least_squares, LiDAR depths from 0.1 m to 60 m\n\nplain")
+    assert read_results(tmp_path).rules == results.rules
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    for run, expected in (({"protocol": "ude"}, "ude"), ({}, "md4all")):
+        older = {name: value for name, value in document.items() if name != "protocol"} | {"run": run}
+        (tmp_path / "metrics.json").write_text(json.dumps(older))
+        assert read_results(tmp_path).protocol == expected
+
+
 def test_missing_or_damaged_results_are_refused_by_name(tmp_path):
     with pytest.raises(MissingFileError, match=r"no metrics\.json in .*run: python tools/evaluate_nuscenes\.py"):
         read_results(tmp_path)

@@ -13,7 +13,7 @@ from ude.build.translation import translation_identity
 from ude.config import load_config
 from ude.data.cropped import CroppedFrames
 from ude.data.splits import EmptySplitError
-from ude.files import DataError
+from ude.files import DataError, MissingFileError
 
 CROP = (8, 16, 32, 96)
 TRAIN_AND_VAL = {
@@ -164,3 +164,37 @@ def test_a_run_is_another_one_with_other_frames(config, key, value):
     assert run(before) != run(after)
     if key in ("CROP", "SOURCE"):  # an image is known by its frame, too, whichever others are chosen
         assert translation_identity(before)["config_hash"] != translation_identity(after)["config_hash"]
+
+
+def test_a_file_of_broken_frames_of_other_data_is_a_warning_and_one_of_these_is_none(config, roots, tmp_path, caplog):
+    (first, *_) = names(training_source(config("kitti")))
+    excluded = tmp_path / "broken.json"
+
+    def warnings(root, frames):
+        excluded.write_text(json.dumps({"schema": 1, "root": str(root), "frames": frames, "files": []}))
+        caplog.clear()
+        training_source(config("kitti", "DATA.EXCLUDE", excluded))
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+    (other,) = warnings(tmp_path, [first])
+    assert (
+        f"DATA.EXCLUDE {excluded} was written for {tmp_path}, not for DATA.ROOT {roots['kitti']} (1 of its 1" in other
+    )
+    assert len(warnings(tmp_path, ["nobody"])) == 1
+    (nobody,) = warnings(roots["kitti"], ["nobody", "nothing"])
+    assert "leaves out no frame: none of its 2 names is in this split" in nobody
+    assert warnings(roots["kitti"], [first, "nobody"]) == warnings(roots["kitti"], []) == []
+
+
+@each_source
+def test_an_unknown_split_is_named_with_its_key_and_the_nearest_name(config, name):
+    with pytest.raises(
+        MissingFileError, match=rf"^DATA\.SPLIT_TRAIN: trani: neither a split of {name} \(.* nor a file"
+    ):
+        training_source(config(name, "DATA.SPLIT_TRAIN", "trani"))
+    cfg = config(name, "DATA.SPLIT_VAL", "alll")
+    official = official_splits(cfg)
+    for split, key in (("alll", r"DATA\.SPLIT_VAL"), ("zzz", "--split"), (f"{official[-1]}x", "--split")):
+        with pytest.raises(MissingFileError, match=f"^{key}: {split}: neither a split") as caught:
+            evaluation_source(cfg, split)
+    assert str(caught.value).endswith(f"; did you mean {official[-1]}?")

@@ -102,6 +102,7 @@ def test_more_than_the_cap_ends_the_run(source, broken, workers):
     with pytest.raises(DataError, match=r"15 of 40 frames cannot be read, more than DATA\.MAX_SKIPPED 0\.35") as caught:
         list(EvaluationLoader(frames, 8, num_workers=workers))
     assert caught.value.exit_code == 4
+    assert "raise DATA.MAX_SKIPPED or leave them out by DATA.EXCLUDE" in str(caught.value)
 
 
 def flagged(numbers, max_skipped):

@@ -1,6 +1,5 @@
 """Keep frames decoded and resized: `python tools/cache_frames.py --cfg configs/X.yaml DATA.CACHE_ROOT DIR`."""
 
-import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -42,8 +41,6 @@ def build_parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Fill the cache; says what is in it."""
-    if keys := [word for word in args.split if re.fullmatch(r"[A-Z_.]{2,}", word)]:
-        raise ConfigError(f"--split takes all words up to the next option: put {keys[0]} and its value before it")
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads {args.threads}: must be at least 1")
     cfg = load_config(args.cfg, args.overrides)

@@ -31,7 +31,9 @@ def build_parser() -> ArgumentParser:
     options.add_argument(
         "--split", nargs="+", metavar="SPLIT", help="names or files (default: DATA.SPLIT_TRAIN and DATA.SPLIT_VAL)"
     )
-    options.add_argument("--output", type=Path, help="where the results go (default: <OUTPUT_DIR>/check/<NAME>)")
+    options.add_argument(
+        "--output", type=Path, help="where the results go (default: <OUTPUT_DIR>/check/<DATA.SOURCE>-<NAME>)"
+    )
     options.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that decode (default: one per core)"
     )
@@ -45,7 +47,7 @@ def run(args: Namespace) -> int:
     from ude.build.checks import BROKEN, REPORT, check_data
     from ude.data.check import table, unexpected
 
-    output = args.output or Path(cfg.OUTPUT_DIR) / "check" / cfg.NAME
+    output = args.output or Path(cfg.OUTPUT_DIR) / "check" / f"{cfg.DATA.SOURCE}-{cfg.NAME}"
     found = check_data(cfg, args.split, deep=args.deep, workers=max(args.workers, 0), output=output, counts=COUNTS)
     print(f"\n{table(found.rows)}\n")
     for line in (*left_out(found), *decoding(found)):
@@ -53,7 +55,10 @@ def run(args: Namespace) -> int:
     surprises = unexpected(found.rows)
     for surprise in surprises:
         print(f"warning: {surprise}")
-    print_problems(found, output / BROKEN)
+    for train, val in found.overlaps:
+        names = train if train == val else f"{train} and {val}"
+        print(f"warning: {names}: trained and evaluated on the same frames; write two split files")
+    print_problems(found, output / BROKEN, deep=args.deep)
     print(f"report: {output / REPORT}")
     return EXIT_BROKEN if not found.clean or (args.strict and surprises) else 0
 
@@ -68,7 +73,9 @@ def left_out(found: "DataCheck") -> list[str]:
 
 
 def decoding(found: "DataCheck") -> list[str]:
-    """A line about how many images were decoded, if any."""
+    """A line about how many images were decoded, or what is known of them from before, if anything."""
+    if found.kept:
+        return [f"{counted(found.kept, 'findings')} of an earlier --deep check kept, of files unchanged since"]
     if not found.decoded + found.known:
         return []
     rate = f" at {found.decoded / found.seconds:.0f} per second" if found.decoded and found.seconds else ""
@@ -76,7 +83,7 @@ def decoding(found: "DataCheck") -> list[str]:
     return [f"{found.decoded} images decoded{rate}{known}"]
 
 
-def print_problems(found: "DataCheck", broken: Path) -> None:
+def print_problems(found: "DataCheck", broken: Path, *, deep: bool) -> None:
     """Names what is broken and what leaks, and what to do about it."""
     for error in found.errors:
         print(f"error: {error}")
@@ -97,7 +104,7 @@ def print_problems(found: "DataCheck", broken: Path) -> None:
         print("remedy: copy or download these files again (translations: remove them and translate again),")
         print(f"        or leave their frames out with DATA.EXCLUDE {broken}")
     elif found.clean:
-        print("nothing is broken")
+        print("nothing is broken" + (" (files were not decoded: --deep)" if not deep else ""))
 
 
 def counted(number: int, things: str) -> str:

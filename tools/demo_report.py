@@ -7,7 +7,7 @@ import numpy as np
 from yacs.config import CfgNode
 
 from ude.build.comparison import baseline_predictors, compare, split_gallery, translation_gallery
-from ude.build.evaluation import device, predictor, results_extra
+from ude.build.evaluation import device, evaluation_name, predictor, results_extra
 from ude.build.sources import evaluation_source
 from ude.build.training import run_folder
 from ude.config import load_config
@@ -15,7 +15,7 @@ from ude.data.translated import TranslatedFrames
 from ude.evaluation.charts import Chart, Curve
 from ude.evaluation.gallery import GalleryRow
 from ude.evaluation.report import Highlight, Report, render_report
-from ude.evaluation.results import Results, write_results
+from ude.evaluation.results import MODE_TITLES, Results, write_results
 from ude.evaluation.summary import REPORTED, GapRow, gap_rows, results_table
 from ude.files import read_json, read_jsonl, write_image, write_json, write_text
 
@@ -46,8 +46,8 @@ def write_report(config: Path, overrides: Sequence[str], *, fast: bool) -> str:
     texts = []
     for name, run in runs.items():
         extra = results_extra(cfg, weights=str(run), split=SPLIT)
-        write_results(run / "eval" / SPLIT, results[name], extra=extra)
-        texts.append(f"{name}\n{results[name].table()}\n\n{name}, median-scaled\n{results[name].table('_median')}")
+        write_results(run / "eval" / evaluation_name(cfg, SPLIT), results[name], extra=extra)
+        texts.append(_tables(name, results[name]))
     gallery = list(
         split_gallery(cfg, networks, evaluation_source(cfg, SPLIT), conditions=REPORTED, frames=1 if fast else 3)
     )
@@ -58,6 +58,12 @@ def write_report(config: Path, overrides: Sequence[str], *, fast: bool) -> str:
     write_image(report.with_name("overview.jpg"), _overview(gallery))
     write_json(stamp, made_from)
     return "\n\n".join([*texts, f"report: {report}"])
+
+
+def _tables(name: str, results: Results) -> str:
+    """The plain and the aligned table of a run."""
+    aligned = results.alignment
+    return f"{name}\n{results.table()}\n\n{name}, {MODE_TITLES[aligned]}\n{results.table(aligned)}"
 
 
 def _report(

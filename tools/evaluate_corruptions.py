@@ -1,12 +1,11 @@
 """Robustness of a run: `python tools/evaluate_corruptions.py --cfg configs/nuscenes.yaml --weights outputs/RUN`."""
 
-import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ude.config import ConfigError, load_config
+from ude.config import load_config
 from ude.config.command_line import parser, run_tool
 
 EXAMPLE = """examples:
@@ -14,8 +13,9 @@ EXAMPLE = """examples:
   python tools/evaluate_corruptions.py --cfg configs/demo.yaml --weights outputs/demo/student --frames 20
   python tools/evaluate_corruptions.py --cfg configs/nuscenes.yaml --weights outputs/student --corruptions fog snow
       --severities 1 3 5 --baseline outputs/teacher/eval/corruptions_val/corruptions.json
-Writes corruptions.json and table.md into RUN/eval/corruptions_<split> and prints the table: depth estimation error
-DEE = (absRel - d1 + 1) / 2, corruption error CE against the baseline, resilience rate RR, and their means mCE and mRR.
+Writes corruptions.json and table.md into RUN/eval/corruptions_<split> (with --frames N: corruptions_<split>-N) and
+prints the table: depth estimation error DEE = (absRel - d1 + 1) / 2, corruption error CE against the baseline,
+resilience rate RR, and their means mCE and mRR. The folder ends in -<protocol> for another EVAL.PROTOCOL than md4all.
 A killed run goes on where it was; what was measured once for the same weights, frames and protocol stays measured.
 Each of the 76 passes reads the frames anew: with many of them, keep them in a cache (tools/cache_frames.py --lidar)."""
 
@@ -49,15 +49,8 @@ def run(args: Namespace) -> int:
 
 
 def _words(args: Namespace, name: str) -> list[str | int]:
-    """The values of an option, digits as numbers.
-
-    Raises:
-        ConfigError: a key of the config is among them.
-    """
-    words = getattr(args, name)
-    if keys := [word for word in words if re.fullmatch(r"[A-Z_]+(\.[A-Z_]+)*", word)]:
-        raise ConfigError(f"--{name} takes all words up to the next option: put {keys[0]} and its value before it")
-    return [int(word) if word.isdigit() else word for word in words]
+    """The values of an option, digits as numbers."""
+    return [int(word) if word.isdigit() else word for word in getattr(args, name)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

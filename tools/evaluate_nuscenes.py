@@ -11,7 +11,8 @@ from ude.config.command_line import parser, run_tool
 EXAMPLE = """examples:
   python tools/evaluate_nuscenes.py --cfg configs/nuscenes.yaml --weights outputs/student_nuscenes
   python tools/evaluate_nuscenes.py --cfg configs/demo.yaml --weights outputs/demo/student --split test
-Writes metrics.json, per_frame.csv and table.md into RUN/eval/<split> and prints the tables."""
+Writes metrics.json, per_frame.csv and table.md into RUN/eval/<split> and prints the tables. With another EVAL.PROTOCOL
+than md4all the folder is RUN/eval/<split>-<protocol>."""
 
 
 def build_parser() -> ArgumentParser:
@@ -26,7 +27,7 @@ def build_parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Evaluate, write and print."""
     cfg = load_config(args.cfg, args.overrides)
-    from ude.build.evaluation import device, evaluate_split, predictor, results_extra
+    from ude.build.evaluation import device, evaluate_split, evaluation_name, predictor, results_extra
     from ude.build.identity import naming
     from ude.evaluation.results import write_results
 
@@ -37,7 +38,7 @@ def run(args: Namespace) -> int:
     run = Path(args.weights)
     if not run.is_dir():  # a hub id
         run = Path(cfg.OUTPUT_DIR) / args.weights.replace("/", "--")
-    folder = args.output or run / "eval" / Path(split).stem
+    folder = args.output or run / "eval" / evaluation_name(cfg, split)
     print(write_results(folder, results, extra=results_extra(cfg, weights=args.weights, split=split)))
     print(f"results: {folder}")
     return 0

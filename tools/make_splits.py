@@ -49,6 +49,8 @@ def run(args: Namespace) -> int:
         return 0
     if args.output is None or (args.cfg is None and args.import_monodepth2 is None):
         raise ConfigError("--output FOLDER is needed, and --cfg FILE but for --import-monodepth2")
+    if args.overrides and args.cfg is None:
+        raise ConfigError(f"{args.overrides[0]}: keys are changed together with --cfg FILE only")
     from ude.build.splits import md4all_splits, monodepth2_split, source_splits
 
     if args.import_monodepth2:

@@ -66,6 +66,9 @@ def build_parser() -> ArgumentParser:
         metavar="FILE",
         help="only turn split files of md4all into ours, for the frames prepared in the output folder",
     )
+    options.add_argument(
+        "overrides", nargs="*", metavar="KEY VALUE", help="keys of --cfg to change, e.g. DATA.ROOT DIR"
+    )
     return options
 
 
@@ -75,12 +78,13 @@ def run(args: Namespace) -> int:
         ("--margin must be above 0", args.margin > 0),
         ("--workers must be at least 1", args.workers >= 1),
         ("--limit must be at least 1", args.limit is None or args.limit >= 1),
+        ("KEY VALUE changes a key of --cfg, which is not given", args.cfg or not args.overrides),
     ]
     if wrong := [text for text, right in problems if not right]:
         raise ConfigError("; ".join(wrong))
     sdk, output = args.sdk or "", args.output
     if args.cfg:
-        cfg = load_config(args.cfg, [])
+        cfg = load_config(args.cfg, args.overrides)
         sdk, output = sdk or cfg.DATA.ROBOTCAR_SDK, output or Path(cfg.DATA.ROOT)
     if output is None:
         raise ConfigError("--output is needed, or --cfg with DATA.ROOT")

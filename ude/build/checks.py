@@ -1,26 +1,27 @@
 """The check of a config's data: what is there, what is broken, what leaks between its splits."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from yacs.config import CfgNode
 
 from ude.data import check
-from ude.data.images import prepare_reading
 from ude.data.sample import FrameSource
 from ude.files import DataError, write_json
 
-from .sources import evaluation_source, training_source, translated_frames
+from . import checked_files
+from .sources import evaluation_source, official_splits, training_source
 from .translated import matching_translations
 
-BROKEN, REPORT, MEMORY = "broken.json", "report.json", "good_images.jsonl"
-"""Files that a check writes: frames to leave out, all counts, and what need not be decoded again."""
+BROKEN, REPORT = "broken.json", "report.json"
+"""Files that a check writes: frames to leave out, and all counts."""
 LEFT_OUT = {"num_without_neighbour": "without neighbour", "num_slow": "slower than DATA.MIN_SPEED"}
 """Counts that a source may keep, and what they mean."""
 SAMPLE_WORLD = "world.json"
 """What lies in the folder of a data set that tools/sample_world has drawn."""
 _WHOLE_FRAMES = (0, 0, 0, 0)
+ALL = "all"
+"""The split of a source that holds those of its others."""
 
 
 def check_data(
@@ -39,8 +40,10 @@ def check_data(
         cfg: the config; ``DATA.EXCLUDE`` is passed over, so that all there is gets checked, and so are whole frames, of
             which ``DATA.CROP`` must be a part.
         splits: names or files, None for ``DATA.SPLIT_TRAIN`` and ``DATA.SPLIT_VAL``. The first of these is checked as
-            training data, with neighbours and without LiDAR, all others as evaluation data.
-        deep: read every image and LiDAR file in full.
+            training data, with neighbours and without LiDAR, all others as evaluation data, and one that is both as
+            both.
+        deep: read every image and LiDAR file in full; else what earlier checks have found in files that are unchanged
+            is kept.
         workers: processes that do so; 0 = this one.
         output: folder of the results and of the record of good images, which must not lie in the data's folder.
         counts: JSON file of expected counts.
@@ -59,20 +62,19 @@ def check_data(
     cfg.defrost()
     cfg.DATA.CROP, cfg.DATA.EXCLUDE = _WHOLE_FRAMES, ""
     expected = _expected(cfg, counts)
-    splits = dict.fromkeys(splits or (cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL))
-    sources = {split: _source(cfg, split) for split in splits}
-    errors = [source for source in sources.values() if isinstance(source, DataError)]
+    parts = _parts(cfg, dict.fromkeys(splits or (cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL)))
+    sources = [_source(cfg, *part) for part in parts]
+    errors = [source for source in sources if isinstance(source, DataError)]
     if len(errors) == len(sources):
         raise errors[0]
-    found = check.DataCheck(
-        [_split_check(cfg, split, source, crop) for split, source in sources.items()], expected=expected
-    )
+    checks = [_split_check(cfg, *part, source, crop) for part, source in zip(parts, sources, strict=True)]
+    found = check.DataCheck(checks, expected=expected)
     facts: dict[Path, check.ImageFacts] = {}
     if deep:
-        facts = _decode(cfg, found, sources, workers=workers, memory=output / MEMORY, progress=progress)
-    found.leaks = check.leaks({split.split: split.frames for split in found.splits}, cfg.DATA.SPLIT_TRAIN, facts)
-    if cfg.DATA.SPLIT_TRAIN == cfg.DATA.SPLIT_VAL:
-        found.leaks.append(check.Leak((cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL), "splits", (cfg.DATA.SPLIT_VAL,)))
+        facts = checked_files.read_all(cfg, found, sources, workers=workers, output=output, progress=progress)
+    else:
+        checked_files.keep_findings(cfg, found, output)
+    _compare(cfg, found, facts)
     _write(cfg, found, output, deep=deep)
     return found
 
@@ -84,18 +86,27 @@ def _expected(cfg: CfgNode, counts: Path) -> check.Expected:
     return check.expected_counts(counts, source=cfg.DATA.SOURCE, version=version, rules=cfg.DATA.RULES)
 
 
-def _source(cfg: CfgNode, split: str) -> FrameSource | DataError:
+def _parts(cfg: CfgNode, splits: Iterable[str]) -> list[tuple[str, bool]]:
+    """Each split and whether it is checked as training data; the one of training that is evaluated, too, is twice."""
+    train, val = cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL
+    return [
+        (split, training)
+        for split in splits
+        for training in ((True, False) if split == train == val else (split == train,))
+    ]
+
+
+def _source(cfg: CfgNode, split: str, training: bool) -> FrameSource | DataError:
     try:
-        return training_source(cfg) if split == cfg.DATA.SPLIT_TRAIN else evaluation_source(cfg, split)
+        return training_source(cfg) if training else evaluation_source(cfg, split)
     except DataError as error:
         return error
 
 
 def _split_check(
-    cfg: CfgNode, split: str, source: FrameSource | DataError, crop: tuple[int, int, int, int]
+    cfg: CfgNode, split: str, training: bool, source: FrameSource | DataError, crop: tuple[int, int, int, int]
 ) -> check.SplitCheck:
     """What can be said of a split without opening its images."""
-    training = split == cfg.DATA.SPLIT_TRAIN
     if isinstance(source, DataError):
         return check.SplitCheck(split, training, error=str(source))
     frames = check.frame_files(source)
@@ -103,19 +114,17 @@ def _split_check(
     no_lidar = [frame.frame_id for frame in frames if frame.lidar is None]
     no_lidar += [name for problem in missing if problem.kind == check.LIDAR for name in problem.frame_ids]
     needed = [problem for problem in missing if not (training and problem.kind == check.LIDAR)]
-    return check.SplitCheck(
+    result = check.SplitCheck(
         split,
         training,
         frames=frames,
-        problems=[
-            *needed,
-            *check.missing_translations(_translations(cfg, frames, training)),
-            *check.frame_problems(source, frames),
-            *check.crop_problems(frames, crop),
-        ],
         without_lidar=frozenset(no_lidar),
         left_out=_left_out(source),
+        misfit=check.crop_objection(frames, crop),
     )
+    missing_translations = check.missing_translations(checked_files.translations(cfg, result))
+    result.problems = [*needed, *missing_translations, *check.frame_problems(source, frames)]
+    return result
 
 
 def _left_out(source: FrameSource) -> dict[str, int]:
@@ -124,65 +133,21 @@ def _left_out(source: FrameSource) -> dict[str, int]:
     return {reason: count for reason, count in getattr(source, "left_out", counts).items() if count}
 
 
-def _translations(cfg: CfgNode, frames: Sequence[check.FrameFiles], training: bool) -> dict[Path, tuple[str, ...]]:
-    """The translated images of the training frames, where the config names a folder of them."""
-    if not training or not cfg.DATA.TRANSLATED.ROOT:
-        return {}
-    return check.translation_users(frames, translated_frames(cfg))
-
-
-def _decode(
-    cfg: CfgNode,
-    found: check.DataCheck,
-    sources: Mapping[str, FrameSource | DataError],
-    *,
-    workers: int,
-    memory: Path,
-    progress: bool,
-) -> dict[Path, check.ImageFacts]:
-    """Reads all files in full and adds what is wrong with them to the splits; returns what the images are."""
-    translations = {split.split: _translations(cfg, split.frames, split.training) for split in found.splits}
-    paths = {
-        path
-        for split in found.splits
-        for frame in split.frames
-        if not frame.filmed
-        for path in (frame.image, *frame.neighbours)
-    }
-    present = check.present_files({*paths, *(path for part in translations.values() for path in part)})
-    prepare_reading()
-    start = time.perf_counter()
-    facts, found.known = check.scan_images(sorted(present), workers=workers, memory=memory, progress=progress)
-    found.decoded, found.seconds = len(facts) - found.known, time.perf_counter() - start
-    for split in found.splits:
-        if split.error is None:
-            source = sources[split.split]
-            read = [
-                *check.image_problems(split.frames, facts),
-                *check.filmed_problems(source, split.frames),
-                *check.repeated_images(split.frames, facts),
-                *check.translation_problems(translations[split.split], facts, cfg.DATA.SIZE),
-                *_lidar_problems(split, source, workers=workers, progress=progress),
-            ]
-            split.problems = check.distinct([*read, *split.problems])
-    return facts
-
-
-def _lidar_problems(
-    split: check.SplitCheck, source: FrameSource, *, workers: int, progress: bool
-) -> list[check.Problem]:
-    """Broken LiDAR files of a split that needs LiDAR."""
-    frames = [frame for frame in split.frames if frame.lidar is not None and frame.frame_id not in split.without_lidar]
-    if split.training or not frames:
-        return []
-    name = f"LiDAR of {split.split}"
-    facts = check.lidar_facts(source, frames, workers=workers, description=name, progress=progress)
-    return check.lidar_problems(frames, facts)
+def _compare(cfg: CfgNode, found: check.DataCheck, facts: Mapping[Path, check.ImageFacts]) -> None:
+    """Find what training and evaluation share, and tell apart what they share by the definition of their splits."""
+    train, val = cfg.DATA.SPLIT_TRAIN, cfg.DATA.SPLIT_VAL
+    frames = {split.split: split.frames for split in found.splits if split.training or split.split != train}
+    everything = ALL if ALL in official_splits(cfg) else None
+    shared = check.leaks(frames, train, facts)
+    found.leaks = [leak for leak in shared if everything not in leak.splits]
+    found.overlaps = [(train, val)] if train == val else []
+    found.overlaps += dict.fromkeys(leak.splits for leak in shared if everything in leak.splits)
 
 
 def _write(cfg: CfgNode, found: check.DataCheck, output: Path, *, deep: bool) -> None:
     about = {"name": cfg.NAME, "source": cfg.DATA.SOURCE, "root": cfg.DATA.ROOT, "version": cfg.DATA.VERSION}
     decoded = {"decoded": found.decoded, "known_good": found.known, "seconds": round(found.seconds, 2)}
-    report = check.report_document(found.splits, found.leaks, found.expected, **about, deep=deep, images=decoded)
+    about |= {"deep": deep, "kept": found.kept, "overlaps": found.overlaps}
+    report = check.report_document(found.splits, found.leaks, found.expected, **about, images=decoded)
     write_json(output / REPORT, report)
     write_json(output / BROKEN, check.broken_document(cfg.DATA.ROOT, found.problems))

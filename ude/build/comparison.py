@@ -15,7 +15,7 @@ from ude.evaluation.baselines import fit_baselines
 from ude.evaluation.gallery import GalleryRow, gallery_row
 from ude.evaluation.results import Results
 
-from .evaluation import device, evaluate_split
+from .evaluation import device, evaluate_split, evenly_spread
 from .frames import evaluation_loader
 from .sources import training_source
 
@@ -39,7 +39,7 @@ def split_gallery(
     """Rows of real frames: ``frames`` per condition, spread over the split."""
     for condition in conditions:
         members = [index for index in range(len(source)) if source.condition(index) == condition]
-        for index in _spread(members, frames):
+        for index in evenly_spread(members, frames):
             image = source.image(index)
             yield gallery_row(
                 source.frame_id(index),
@@ -57,7 +57,7 @@ def translation_gallery(
     source = training_source(cfg)
     for condition in translated.conditions:
         members = [index for index in range(len(source)) if condition in translated.usable(source.frame_id(index))]
-        for index in _spread(members, frames):
+        for index in evenly_spread(members, frames):
             frame_id = source.frame_id(index)
             translation = translated.image(frame_id, condition)
             yield gallery_row(
@@ -80,10 +80,3 @@ def _depths(cfg: CfgNode, predictors: Predictors, pixels: np.ndarray) -> dict[st
         name: F.interpolate(depth, size, mode="bilinear", align_corners=True)[0, 0].cpu().numpy()
         for name, depth in depths.items()
     }
-
-
-def _spread(members: list[int], count: int) -> list[int]:
-    """At most ``count`` of the members, evenly spread."""
-    if len(members) <= count:
-        return members
-    return [members[round(place)] for place in np.linspace(0, len(members) - 1, 2 * count + 1)[1::2]]

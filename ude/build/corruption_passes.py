@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 from yacs.config import CfgNode
@@ -19,7 +18,7 @@ from ude.evaluation.corruptions.scores import CLEAN
 from ude.evaluation.evaluate import evaluate
 from ude.files import DataError, append_jsonl, lock_folder, read_jsonl, sha256
 
-from .evaluation import device, predictor
+from .evaluation import device, evenly_spread, predictor
 from .frames import evaluation_loader
 from .identity import naming
 
@@ -76,8 +75,7 @@ class Benchmark:
         if not members:
             names = " or ".join(self.conditions)
             raise DataError(f"split {self.split} has no {names} frame; choose with --split or --conditions")
-        count = min(self.frames or len(members), len(members))
-        return [members[round(place)] for place in np.linspace(0, len(members) - 1, 2 * count + 1)[1::2]]
+        return evenly_spread(members, self.frames or len(members))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +123,14 @@ def prepare_passes(
 
 
 def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes: Passes) -> Values:
-    """Measures what is missing, keeps each pass as soon as it is done, and returns all."""
+    """Measures what is missing, keeps each pass as soon as it is done, and returns all.
+
+    Raises:
+        DataError: a pass has other frames than the clean one; some could not be read.
+    """
     measured = dict(passes.known)
+    for which in measured:
+        _check_frames(measured, which, passes.folder)
     if not passes.missing:
         return measured
     frames = evaluation_loader(cfg, source).dataset
@@ -135,16 +139,18 @@ def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes
             corruption = None if (name, severity) == CLEAN else name
             taken = CorruptedFrames(frames, indices, corruption=corruption, severity=severity, seed=cfg.SEED)
             values = _one_pass(cfg, passes.predict, taken)
+            measured[name, severity] = values
+            _check_frames(measured, (name, severity), passes.folder)
             row = {"key": passes.key, "corruption": name, "severity": severity, "values": values}
             append_jsonl(passes.folder / ROWS, row)
-            measured[name, severity] = values
     return measured
 
 
 def weights_hash(weights: str) -> str:
-    """What tells one set of weights from another: the hash of the files, or the name of a hub id."""
-    path = Path(weights)
-    files = [path, path / "model.safetensors", path / "depth_net" / "model.safetensors", *sorted(path.glob("*.pth"))]
+    """What tells one network from another: the hash of the files that load_depth_net reads, or a hub id."""
+    folder = Path(weights)
+    folder = folder if (folder / "config.json").is_file() else folder / "depth_net"
+    files = [folder / "config.json", folder / "model.safetensors"]
     found = [sha256(file) for file in files if file.is_file()]
     return digest(found) if found else weights
 
@@ -152,6 +158,16 @@ def weights_hash(weights: str) -> str:
 def digest(parts: Sequence[str]) -> str:
     """32 hexadecimal digits that stand for some texts."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _check_frames(measured: Values, which: tuple[str, int], folder: Path) -> None:
+    """Refuses a pass with other than the clean frames."""
+    found, clean = (measured[key]["frames"] for key in (which, CLEAN)) if CLEAN in measured else (0, 0)
+    if found != clean:
+        raise DataError(
+            f"{which[0]} at severity {which[1]} was measured on {found} frames, the clean pass on {clean}: some could "
+            f"not be read; check the files, remove {folder / ROWS} and run again"
+        )
 
 
 def _one_pass(cfg: CfgNode, predict: Callable[[Tensor], Tensor], frames: CorruptedFrames) -> dict[str, float]:

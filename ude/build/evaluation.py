@@ -1,6 +1,6 @@
 """Prediction and evaluation with the config's protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from ude.config import dump_config
+from ude.config.defaults import defaults
 from ude.evaluation.evaluate import evaluate, scene_names
 from ude.evaluation.results import Results
 from ude.files.provenance import provenance
@@ -51,6 +52,24 @@ def evaluate_split(cfg: CfgNode, predict: Callable[[Tensor], Tensor], split: str
         scenes=scene_names(source),
         progress=progress,
     )
+
+
+def evaluation_name(cfg: CfgNode, split: str) -> str:
+    """Name of a folder of results: that of the split, and that of the protocol unless it is the default one."""
+    protocol = cfg.EVAL.PROTOCOL
+    return Path(split).stem + ("" if protocol == defaults().EVAL.PROTOCOL else f"-{protocol}")
+
+
+def measured_by(cfg: CfgNode) -> dict[str, str | float]:
+    """What decides how a prediction is measured, as Results.rules has it."""
+    names = ("PROTOCOL", "ALIGNMENT", "MIN_DEPTH", "MAX_DEPTH")
+    return {name.lower(): cfg.EVAL[name] for name in names}
+
+
+def evenly_spread(members: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of the members, evenly spread, none of them twice."""
+    count = min(count, len(members))
+    return [members[(2 * place + 1) * len(members) // (2 * count)] for place in range(count)]
 
 
 def results_extra(cfg: CfgNode, *, weights: str, split: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from ude.config import dump_config
 from ude.evaluation.corruptions import VERSION
 from ude.evaluation.corruptions.report import SCHEMA_VERSION, scores_json, scores_text
 from ude.evaluation.corruptions.scores import CLEAN, Scores, depth_estimation_error, scores
+from ude.evaluation.tables import rules_line
 from ude.files import DataError, read_json, write_json, write_text
 from ude.files.provenance import provenance
 
 from .corruption_passes import Benchmark, Values, digest, prepare_passes, run_passes, weights_hash
+from .evaluation import evaluation_name, measured_by
 from .identity import naming
 from .sources import evaluation_source
 
@@ -35,6 +37,7 @@ def evaluate_corruptions(
     indices = benchmark.chosen(source)
     frame_ids = [source.frame_id(index) for index in indices]
     measured_on = {"frames_hash": digest(frame_ids), "seed": cfg.SEED, "corruptions_version": VERSION}
+    measured_on |= measured_by(cfg)
     networks = {"--weights": weights}
     others: Values | None = None
     if baseline is not None and baseline.endswith(".json"):
@@ -51,6 +54,7 @@ def evaluate_corruptions(
     own = {which: values["--weights"][which] for which in benchmark.passes}
     found = _scores(own, values.get("--baseline", others))
     text = scores_text(found, frames=int(own[CLEAN]["frames"]), baseline=baseline)
+    text = f"{rules_line(measured_by(cfg))}\n\n{text}"
     folder = prepared["--weights"].folder
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -81,7 +85,7 @@ def _scores(own: Values, baseline: Values | None) -> dict[str, Scores]:
     return {mode: scores(errors(own, mode), errors(baseline, mode) if baseline else None) for mode in modes}
 
 
-def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | int]) -> Values:
+def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | float]) -> Values:
     """The metrics in the corruptions.json of an earlier call, if it was measured alike."""
     with naming("--baseline"):
         document = read_json(path)
@@ -93,7 +97,10 @@ def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | in
                 f"{path} is no corruptions.json (no {error}); make one: python tools/evaluate_corruptions.py --cfg ..."
             ) from error
         if different := [name for name, value in measured_on.items() if given[name] != value]:
-            raise DataError(f"{path} was measured with another {different[0]}; name the run, to measure it alike")
+            raise DataError(
+                f"{path} was measured with another {different[0]} ({given[different[0]]}, here "
+                f"{measured_on[different[0]]}); name the run, to measure it alike"
+            )
         if missing := [which for which in benchmark.passes if which not in rows]:
             raise DataError(f"{path} lacks {missing[0][0]} at severity {missing[0][1]}; name the run, to measure it")
     return rows
@@ -102,4 +109,5 @@ def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | in
 def _folder(cfg: CfgNode, weights: str, benchmark: Benchmark) -> Path:
     """Where the results of a run folder or hub id go."""
     run = Path(weights) if Path(weights).is_dir() else Path(cfg.OUTPUT_DIR) / weights.replace("/", "--")
-    return run / "eval" / f"corruptions_{Path(benchmark.split).stem}"
+    name = f"corruptions_{evaluation_name(cfg, benchmark.split)}"
+    return run / "eval" / (name if benchmark.frames is None else f"{name}-{benchmark.frames}")

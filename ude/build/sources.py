@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from ude.data.sample import FrameSource
 from ude.data.translated import TranslatedFrames
+from ude.files import MissingFileError
 
 from .identity import naming
 
@@ -29,11 +32,13 @@ def training_source(cfg: CfgNode) -> FrameSource:
     """Day frames with their neighbours, fast enough to show parallax where the source knows the speed."""
     if cfg.DATA.MIN_SPEED > 0 and (reason := speed_unused(cfg)):
         _LOG.warning("DATA.MIN_SPEED is not used: %s", reason)
+    _require_split(cfg, cfg.DATA.SPLIT_TRAIN, "DATA.SPLIT_TRAIN")
     return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, cfg.DATA.SPLIT_TRAIN, training=True))
 
 
 def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
     """All frames of a split, in all conditions."""
+    _require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else "--split")
     return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, split, training=False))
 
 
@@ -61,13 +66,25 @@ def translated_frames(cfg: CfgNode) -> TranslatedFrames:
     return TranslatedFrames(root, options.CONDITIONS)
 
 
+def _require_split(cfg: CfgNode, split: str, key: str) -> None:
+    """Refuse a split that is neither one of the source nor a file, and name the option or key that it is from."""
+    official = official_splits(cfg)
+    if split in official or Path(split).is_file():
+        return
+    close = get_close_matches(split, official, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise MissingFileError(
+        f"{key}: {split or repr(split)}: neither a split of {cfg.DATA.SOURCE} ({', '.join(official)}) nor a file{hint}"
+    )
+
+
 def _restricted(cfg: CfgNode, source: FrameSource) -> FrameSource:
     """Without the frames that the config leaves out, and the part of the images that it uses."""
     if cfg.DATA.EXCLUDE:
-        from ude.data.excluded import WithoutFrames, read_excluded
+        from ude.data.excluded import without_excluded
 
         with naming("DATA.EXCLUDE"):
-            source = WithoutFrames(source, read_excluded(cfg.DATA.EXCLUDE))
+            source = without_excluded(source, cfg.DATA.EXCLUDE, root=cfg.DATA.ROOT)
     if any(cfg.DATA.CROP):
         from ude.data.cropped import CroppedFrames
 

@@ -1,11 +1,46 @@
 """The command line that all tools share: `--cfg X.yaml [KEY VALUE ...]`, one-line errors and exit codes."""
 
 import logging
+import re
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from .defaults import defaults
 
 INTERRUPTED = 130
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
+
+
+class ToolParser(ArgumentParser):
+    """A parser whose options of several values end at a key of the configuration.
+
+    In ``--split train val DATA.ROOT data`` the last two words are overrides, not splits.
+    """
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> Any:
+        """As that of the standard library, with overrides in front of the option that would take them."""
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._overrides_first(words), namespace)
+
+    def _overrides_first(self, words: list[str]) -> list[str]:
+        done, option, values, overrides = [], [], [], []
+        for word in words:
+            action = self._option_string_actions.get(word.partition("=")[0])
+            if action is not None or word == "--":
+                done += overrides + option + values
+                option, values, overrides = [word], [], []
+                greedy = action is not None and action.nargs in ("+", "*") and "=" not in word
+            elif overrides or (option and greedy and _is_key(word)):
+                overrides.append(word)
+            else:
+                values.append(word)
+        return done + overrides + option + values
+
+
+def _is_key(word: str) -> bool:
+    return bool(_KEY.fullmatch(word)) or word in defaults()
 
 
 def parser(description: str, example: str) -> ArgumentParser:
@@ -23,7 +58,7 @@ def bare_parser(description: str, example: str) -> ArgumentParser:
         description: what the tool does.
         example: complete commands, shown below the options as they are.
     """
-    return ArgumentParser(
+    return ToolParser(
         description=description,
         epilog=example,
         formatter_class=RawDescriptionHelpFormatter,

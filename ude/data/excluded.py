@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +22,45 @@ def read_excluded(path: str | Path) -> list[str]:
         MissingFileError: there is no such file.
         DataError: the file is not of that form.
     """
+    return _document(path)["frames"]
+
+
+def without_excluded(source: FrameSource, path: str | Path, *, root: str | Path) -> "WithoutFrames":
+    """A source without the frames of a ``broken.json``; says so if the file seems to be of other data.
+
+    Args:
+        source: the frames.
+        path: the ``broken.json``.
+        root: folder of the source's data.
+
+    Raises:
+        DataError: the file is missing or of another form, or no frame is left.
+    """
+    document = _document(path)
+    made_for, names = document.get("root"), document["frames"]
+    kept = WithoutFrames(source, names)
+    if made_for and Path(made_for).resolve() != Path(root).resolve():
+        _LOG.warning(
+            "DATA.EXCLUDE %s was written for %s, not for DATA.ROOT %s (%d of its %d names are in this split); %s",
+            *(path, made_for, root, kept.num_excluded, len(set(names)), _REMEDY),
+        )
+    elif names and not kept.num_excluded:
+        _LOG.warning(
+            "DATA.EXCLUDE %s leaves out no frame: none of its %d names is in this split; right if they are of another "
+            "split, else %s",
+            *(path, len(set(names)), _REMEDY),
+        )
+    return kept
+
+
+def _document(path: str | Path) -> dict[str, Any]:
     document = read_json(path)
     frames = document.get("frames") if isinstance(document, dict) else None
     if not isinstance(frames, list) or not all(isinstance(name, str) for name in frames):
         raise DataError(f'{path}: expected {{"frames": [frame_id, ...], ...}}; {_REMEDY}')
     if document.get("schema") != 1:
         raise DataError(f"{path}: is of schema {document.get('schema')!r}, expected 1; {_REMEDY}")
-    return frames
+    return document
 
 
 class WithoutFrames:

@@ -98,5 +98,6 @@ class UnreadableFrames:
         if skipped > self.max_skipped * total:
             raise DataError(
                 f"{skipped} of {total} frames cannot be read, more than DATA.MAX_SKIPPED {self.max_skipped:g} of them; "
+                "raise DATA.MAX_SKIPPED or leave them out by DATA.EXCLUDE (tools/check_data.py --deep writes it); "
                 f"{example}"
             )

@@ -91,7 +91,7 @@ def evaluate(
     _check_frames(frames, min_depth=min_depth, max_depth=max_depth)
     modes = mode_suffixes(alignment, flip=flip)
     rows = tuple(_row(frame, modes, scenes) for frame in frames)
-    return results_of_frames(rows, modes=modes, min_depth=min_depth, max_depth=max_depth)
+    return results_of_frames(rows, modes=modes, min_depth=min_depth, max_depth=max_depth, protocol=protocol)
 
 
 def _predictions(predict: Predictor, images: Tensor, *, flip: bool) -> list[Tensor]:
@@ -166,5 +166,5 @@ def _check_frames(frames: Sequence[Measured], *, min_depth: float, max_depth: fl
     if not any(frame.values[0] for frame in frames):
         raise DataError(
             f"no frame has a LiDAR return between {min_depth:g} m and {max_depth:g} m (first: {frames[0].frame_id}); "
-            "check EVAL.MIN_DEPTH, EVAL.MAX_DEPTH and the LiDAR files"
+            "check EVAL.MIN_DEPTH, EVAL.MAX_DEPTH, the crop of EVAL.PROTOCOL and the LiDAR files"
         )

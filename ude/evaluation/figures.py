@@ -115,6 +115,6 @@ def _darkened(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _at(prediction: np.ndarray, flat: np.ndarray, native_size: tuple[int, ...]) -> np.ndarray:
-    """Predicted depth (N,) at flat native pixel indices, read as the metrics read it."""
+    """Predicted depth (N,) at flat native pixel indices, read as EVAL.PROTOCOL md4all does, whatever the metrics do."""
     depth = torch.as_tensor(prediction, dtype=torch.float64)[None, None]
     return depth_at_lidar(depth, torch.as_tensor(flat)[None], torch.tensor([native_size]))[0].numpy()

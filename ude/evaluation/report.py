@@ -13,6 +13,11 @@ from .tables import number
 # no script runs and nothing is loaded, whatever a name in the data contains
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+_ALIGNED = {
+    "median": "scaling each prediction to the median of its frame",
+    "least_squares": "fitting scale and shift of each inverse depth to its frame",
+}
+
 
 @dataclass(frozen=True)
 class Highlight:
@@ -83,8 +88,8 @@ def _results(table: ReportTable) -> str:
         f'<div class="scroll"><table class="results"><thead><tr><th rowspan="2">predictor</th>{groups}</tr>'
         f"<tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
         '<p class="hint">Mean over frames with LiDAR. Small: 95 % interval from resampling scenes. Bold: best of the '
-        "column. ↓ lower is better, ↑ higher is better. absRel scaled: after scaling each prediction to the median of "
-        "its frame. d1: pixels within 25 % of the LiDAR depth. n/a: no such frames.</p>"
+        "column. ↓ lower is better, ↑ higher is better. absRel scaled: after "
+        f"{_ALIGNED[table.alignment]}. d1: pixels within 25 % of the LiDAR depth. n/a: no such frames.</p>"
     )
 
 

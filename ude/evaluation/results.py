@@ -15,7 +15,7 @@ from ude.files import DataError, MissingFileError, read_json, write_json, write_
 from .accumulate import GROUPS, condition_means
 from .bootstrap import bounds, resampled_means
 from .metrics import METRICS
-from .tables import DECIMALS, LABELS, aligned_table, number
+from .tables import DECIMALS, LABELS, aligned_table, number, rules_line
 
 SCHEMA_VERSION = 1
 MODE_TITLES = {
@@ -48,6 +48,13 @@ class Results:
     frames: tuple[FrameRow, ...]
     min_depth: float
     max_depth: float
+    protocol: str
+
+    @property
+    def rules(self) -> dict[str, str | float]:
+        """What decides how the predictions were measured; results of others cannot be compared."""
+        bounds = {"min_depth": self.min_depth, "max_depth": self.max_depth}
+        return {"protocol": self.protocol, "alignment": self.alignment.removeprefix("_"), **bounds}
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -89,13 +96,14 @@ class Results:
         return aligned_table(header, lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dict for JSON: bounds, skipped frames, and means with intervals per condition; None is null."""
+        """Plain dict for JSON: rules, skipped frames, and means with intervals per condition; None is null."""
         conditions = {}
         for row, means in self.means.items():
             intervals = self.intervals(row)
             conditions[row] = {**means, "intervals": {name: list(pair) for name, pair in intervals.items()} or None}
         return {
             "schema_version": SCHEMA_VERSION,
+            "protocol": self.protocol,
             "min_depth": self.min_depth,
             "max_depth": self.max_depth,
             "frames": len(self.frames),
@@ -113,7 +121,8 @@ def write_results(folder: str | Path, results: Results, *, extra: Mapping[str, A
         extra: what made the results (config, seed, commit, ...), stored under "run" in metrics.json.
     """
     folder = Path(folder)
-    text = "\n\n".join(f"{MODE_TITLES[mode]}\n\n{results.table(mode)}" for mode in results.modes) + "\n"
+    tables = (f"{MODE_TITLES[mode]}\n\n{results.table(mode)}" for mode in results.modes)
+    text = "\n\n".join([rules_line(results.rules), *tables]) + "\n"
     write_text(folder / "table.md", text)
     write_text(folder / "per_frame.csv", _csv(results))
     write_json(folder / "metrics.json", {**results.to_json(), "run": dict(extra)})  # last: it marks a finished folder
@@ -138,13 +147,14 @@ def read_results(folder: str | Path) -> Results:
             frames = tuple(_frame(row) for row in csv.DictReader(file))
         modes = tuple(mode for mode in MODE_TITLES if f"{METRICS[0]}{mode}" in document["conditions"]["all"])
         bounds = {name: float(document[name]) for name in ("min_depth", "max_depth")}
-        return results_of_frames(frames, modes=modes, **bounds)
+        protocol = document.get("protocol") or document["run"].get("protocol", "md4all")  # of older files
+        return results_of_frames(frames, modes=modes, **bounds, protocol=protocol)
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise DataError(f"{path.parent} has no readable results ({error}); evaluate again") from error
 
 
 def results_of_frames(
-    frames: tuple[FrameRow, ...], *, modes: tuple[str, ...], min_depth: float, max_depth: float
+    frames: tuple[FrameRow, ...], *, modes: tuple[str, ...], min_depth: float, max_depth: float, protocol: str
 ) -> Results:
     """Results whose means are those of the frames.
 
@@ -153,6 +163,7 @@ def results_of_frames(
         modes: mode suffixes that every measured frame has.
         min_depth: lower bound of the LiDAR depths [m].
         max_depth: upper bound of the LiDAR depths [m].
+        protocol: one of PROTOCOLS.
     """
     columns, measured = (
         [metric + mode for mode in modes for metric in METRICS],
@@ -160,7 +171,7 @@ def results_of_frames(
     )
     values = torch.tensor([[frame.values[column] for column in columns] for frame in measured], dtype=torch.float64)
     means = condition_means(values.reshape(-1, len(columns)), [frame.condition for frame in measured], columns)
-    return Results(modes=modes, means=means, frames=frames, min_depth=min_depth, max_depth=max_depth)
+    return Results(modes=modes, means=means, frames=frames, min_depth=min_depth, max_depth=max_depth, protocol=protocol)
 
 
 def _frame(row: dict[str, str]) -> FrameRow:

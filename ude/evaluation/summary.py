@@ -45,12 +45,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Cells of every predictor by (condition, column); `frames` counts the frames of each condition."""
+    """Cells of every predictor by (condition, column); `frames` counts the frames of each condition.
+
+    The aligned columns are those of `alignment`.
+    """
 
     conditions: Sequence[str]
     columns: Sequence[Column]
     frames: Mapping[str, int]
     cells: Mapping[str, Mapping[tuple[str, Column], Cell]]
+    alignment: str
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,15 @@ def results_table(
         seed: seed of the intervals.
 
     Raises:
-        ValueError: the predictors were evaluated on different frames.
+        ValueError: the predictors were evaluated on different frames or by different rules.
     """
-    measured = {name: [frame.frame_id for frame in result.members("all")] for name, result in results.items()}
-    first = next(iter(measured))
-    for name, frame_ids in measured.items():
-        if frame_ids != measured[first]:
-            raise ValueError(f"{name!r} and {first!r} were evaluated on different frames")
+    _check_alike(results)
+    first = next(iter(results))
     frames = {condition: int(results[first].means[condition]["frames"] or 0) for condition in conditions}
     cells = {name: _cells(result, conditions, mode, seed) for name, result in results.items()}
-    return ReportTable(conditions=conditions, columns=COLUMNS, frames=frames, cells=cells)
+    return ReportTable(
+        conditions=conditions, columns=COLUMNS, frames=frames, cells=cells, alignment=results[first].rules["alignment"]
+    )
 
 
 def gap_rows(
@@ -101,7 +104,11 @@ def gap_rows(
         conditions: the conditions to compare with day-clear.
         mode: "" or "_flip".
         seed: seed of the intervals.
+
+    Raises:
+        ValueError: they were evaluated on different frames or by different rules.
     """
+    _check_alike({"teacher": teacher, "student": student})
     present = [condition for condition in conditions if teacher.means[condition]["frames"]]
     return [
         _gap_row(teacher, student, condition=condition, column=column, mode=mode, seed=seed)
@@ -115,6 +122,19 @@ def best(table: ReportTable, condition: str, column: Column) -> float | None:
     values = [cells[condition, column].value for cells in table.cells.values()]
     known = [value for value in values if value is not None]
     return (max if column.higher_is_better else min)(known, default=None)
+
+
+def _check_alike(results: Mapping[str, Results]) -> None:
+    """Refuses results of different frames, or of a different protocol, alignment or bounds."""
+    first, *others = results
+    for name in others:
+        for rule, value in results[name].rules.items():
+            if value != results[first].rules[rule]:
+                both = f"{value}, {results[first].rules[rule]}"
+                raise ValueError(f"{name!r} and {first!r} were evaluated with different {rule}: {both}")
+        ids, first_ids = ([frame.frame_id for frame in results[key].members("all")] for key in (name, first))
+        if ids != first_ids:
+            raise ValueError(f"{name!r} and {first!r} were evaluated on different frames")
 
 
 def _cells(results: Results, conditions: Sequence[str], mode: str, seed: int) -> dict[tuple[str, Column], Cell]:

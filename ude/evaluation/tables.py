@@ -1,6 +1,6 @@
 """Numbers and tables as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 LABELS = {
     "abs_rel": "absRel",
@@ -17,6 +17,12 @@ DECIMALS = {"abs_rel": 4, "sq_rel": 3, "rmse": 3, "rmse_log": 4, "delta_1": 4, "
 def number(value: float | None, decimals: int) -> str:
     """The number with a fixed number of decimals, or "n/a"."""
     return "n/a" if value is None else f"{value:.{decimals}f}"
+
+
+def rules_line(rules: Mapping[str, str | float]) -> str:
+    """Protocol, alignment and bounds (see Results.rules) in one line."""
+    bounds = f"LiDAR depths from {rules['min_depth']:g} m to {rules['max_depth']:g} m"
+    return f"Protocol {rules['protocol']}, alignment {rules['alignment']}, {bounds}"
 
 
 def aligned_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -1,7 +1,8 @@
 """What is there of a data set, what is broken in it, and what stands in two splits at once."""
 
 from .expected import Expected, expected_counts
-from .frames import crop_problems, frame_problems, intrinsics_objection
+from .findings import kept_findings, note_findings, read_files
+from .frames import crop_objection, frame_problems, intrinsics_objection
 from .images import ImageFacts, examine_image, filmed_problems, image_problems, repeated_images
 from .leakage import Leak, leaks
 from .lidar import LidarFacts, lidar_facts, lidar_problems
@@ -23,7 +24,7 @@ __all__ = [
     "SplitCheck",
     "broken_document",
     "condition_rows",
-    "crop_problems",
+    "crop_objection",
     "distinct",
     "examine_image",
     "expected_counts",
@@ -32,12 +33,15 @@ __all__ = [
     "frame_problems",
     "image_problems",
     "intrinsics_objection",
+    "kept_findings",
     "leaks",
     "lidar_facts",
     "lidar_problems",
     "missing_files",
     "missing_translations",
+    "note_findings",
     "present_files",
+    "read_files",
     "repeated_images",
     "report_document",
     "scan_images",

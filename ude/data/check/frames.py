@@ -9,7 +9,7 @@ import numpy as np
 from ude.data.sample import CONDITIONS, FrameSource
 from ude.files import DataError
 
-from .problems import CALIBRATION, CROP, FRAME, IMAGE, NEIGHBOUR, FrameFiles, Problem, without_path
+from .problems import CALIBRATION, FRAME, IMAGE, NEIGHBOUR, FrameFiles, Problem, without_path
 
 MAX_SPEED = 60.0
 """Of a car [m/s]."""
@@ -28,17 +28,15 @@ def frame_problems(source: FrameSource, frames: Sequence[FrameFiles]) -> list[Pr
     return problems
 
 
-def crop_problems(frames: Iterable[FrameFiles], crop: tuple[int, int, int, int]) -> list[Problem]:
-    """Frames that a crop (top, left, height, width) [px] leaves; four zeros leave none."""
+def crop_objection(frames: Iterable[FrameFiles], crop: tuple[int, int, int, int]) -> str | None:
+    """Why a crop (top, left, height, width) [px] is none of some frames, None where it fits; four zeros fit all."""
     top, left, height, width = crop
-    problems = []
-    for frame in frames if any(crop) else ():
-        if frame.size and (top + height > frame.size[0] or left + width > frame.size[1]):
-            words = (
-                f"is {frame.size[0]} x {frame.size[1]} (height x width), which DATA.CROP {[*crop]} leaves; correct it"
-            )
-            problems.append(Problem(CROP, str(frame.image), words, (frame.frame_id,)))
-    return problems
+    sizes = Counter(frame.size for frame in frames if frame.size) if any(crop) else Counter()
+    left_by = {size: count for size, count in sizes.items() if top + height > size[0] or left + width > size[1]}
+    if not left_by:
+        return None
+    words = ", ".join(f"{count} frames of {size[0]} x {size[1]}" for size, count in left_by.items())
+    return f"DATA.CROP {[*crop]} leaves {words} (height x width); correct DATA.CROP"
 
 
 def intrinsics_objection(K: object, size: tuple[int, int]) -> str | None:

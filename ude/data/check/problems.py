@@ -13,7 +13,6 @@ LIDAR = "LiDAR"
 TRANSLATION = "translation"
 CALIBRATION = "calibration"
 FRAME = "frame"
-CROP = "crop"
 ALL = "all"
 """Name of all conditions together."""
 MISSING = "no such file"
@@ -81,6 +80,7 @@ class SplitCheck:
         without_lidar: names of the frames that have no LiDAR file.
         left_out: number of frames that the source leaves out, by reason.
         error: why the split cannot be read at all, None where it can.
+        misfit: what in the config does not fit the frames, which are good, None where all does.
     """
 
     split: str
@@ -90,6 +90,7 @@ class SplitCheck:
     without_lidar: frozenset[str] = frozenset()
     left_out: dict[str, int] = field(default_factory=dict)
     error: str | None = None
+    misfit: str | None = None
 
 
 def frame_files(source: FrameSource) -> list[FrameFiles]:
@@ -133,6 +134,15 @@ def distinct(problems: Iterable[Problem]) -> list[Problem]:
         own = () if problem.kind in (IMAGE, NEIGHBOUR, LIDAR) else (problem.problem,)
         found.setdefault((problem.kind, problem.path, *own), problem)
     return [*found.values()]
+
+
+def merged(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems with those that say the same of a file made one, which names the frames of all."""
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    for problem in problems:
+        names = dict.fromkeys(problem.frame_ids)
+        found.setdefault((problem.kind, problem.path, problem.problem), {}).update(names)
+    return [Problem(*words, tuple(frame_ids)) for words, frame_ids in found.items()]
 
 
 def without_path(message: str, path: Path) -> str:

@@ -8,7 +8,7 @@ from ude.data.sample import CONDITIONS
 
 from .expected import Expected
 from .leakage import Leak
-from .problems import ALL, IMAGE, MISSING, NEIGHBOUR, Problem, SplitCheck
+from .problems import ALL, IMAGE, MISSING, NEIGHBOUR, Problem, SplitCheck, merged
 
 SCHEMA = 1
 NIGHT = "night"
@@ -35,28 +35,33 @@ class DataCheck:
     Attributes:
         splits: one per split.
         leaks: what training and evaluation share.
+        overlaps: pairs of a split to train on and one to evaluate that share frames by their definition.
         expected: published counts.
         decoded: number of images that were decoded.
         known: number of images that an earlier check has found good, and that have not changed since.
         seconds: that decoding took.
+        kept: number of findings of an earlier deep check about files that have not changed since.
     """
 
     splits: list[SplitCheck]
     leaks: list[Leak] = field(default_factory=list)
+    overlaps: list[tuple[str, str]] = field(default_factory=list)
     expected: Expected = field(default_factory=Expected)
     decoded: int = 0
     known: int = 0
     seconds: float = 0.0
+    kept: int = 0
 
     @property
     def problems(self) -> list[Problem]:
-        """All problems of all splits."""
-        return [problem for split in self.splits for problem in split.problems]
+        """All problems of all splits, each once."""
+        return merged(problem for split in self.splits for problem in split.problems)
 
     @property
     def errors(self) -> list[str]:
-        """Why splits cannot be read at all."""
-        return [split.error for split in self.splits if split.error]
+        """Why splits cannot be read at all, or not with this config."""
+        misfits = [f"{split.split}: {split.misfit}" for split in self.splits if split.misfit]
+        return [*dict.fromkeys([split.error for split in self.splits if split.error] + misfits)]
 
     @property
     def clean(self) -> bool:
@@ -91,9 +96,13 @@ def unexpected(rows: Sequence[dict[str, Any]]) -> list[str]:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as text, numbers flush right."""
     cells = [[*_COLUMNS.values()]]
-    for before, row in zip([None, *rows], rows, strict=False):
-        new = before is None or before["split"] != row["split"]
-        cells.append([_shown(row[key]) if key != "split" or new else "" for key in _COLUMNS])
+    twice = {row["split"] for row in rows if row["training"]} & {row["split"] for row in rows if not row["training"]}
+    before = None
+    for row in rows:
+        name = f"{row['split']}, {'trained' if row['training'] else 'evaluated'}" * (row["split"] in twice)
+        shown = row | {"split": "" if before == (row["split"], row["training"]) else name or row["split"]}
+        cells.append([_shown(shown[key]) for key in _COLUMNS])
+        before = row["split"], row["training"]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) if place < 2 else cell.rjust(width) for place, (cell, width) in enumerate(pairs))
@@ -126,7 +135,7 @@ def report_document(
         {
             "split": check.split,
             "training": check.training,
-            "error": check.error,
+            "error": check.error or check.misfit,
             "left_out": check.left_out,
             "conditions": condition_rows(check, expected),
             "problems": [asdict(problem) for problem in check.problems],
@@ -143,6 +152,7 @@ def _row(check: SplitCheck, name: str, members: set[str], expected: Expected) ->
     missing = {column: _affected(check, frame_ids, {kind}, missing=True) for column, kind in _MISSING_COLUMNS.items()}
     return {
         "split": check.split,
+        "training": check.training,
         "condition": name,
         "frames": len(frames),
         "expected": expected.frames(check, name),

@@ -78,7 +78,7 @@ def scan_images(
     known = _remembered(memory, wanted)
 
     def remember(path: Path, facts: ImageFacts) -> None:
-        stamp = None if facts.problem else _stamp(path)
+        stamp = None if facts.problem else file_stamp(path)
         if stamp is not None:
             append_jsonl(memory, {"path": str(path), "stamp": stamp, **asdict(facts)})
 
@@ -95,12 +95,12 @@ def _remembered(memory: Path, wanted: list[Path]) -> dict[Path, ImageFacts]:
     known = {}
     for path in wanted:
         row = rows.get(str(path))
-        if row is not None and row.pop("stamp") == _stamp(path):
+        if row is not None and row.pop("stamp") == file_stamp(path):
             known[path] = ImageFacts(**row)
     return known
 
 
-def _stamp(path: Path) -> list[int] | None:
+def file_stamp(path: Path) -> list[int] | None:
     """Size [bytes] and time of the last change [ns] of a file; None if it has vanished."""
     try:
         status = os.stat(path)

@@ -64,7 +64,8 @@ def _extract(video: Path, folder: Path, fps: float | None) -> None:
         if fps and native_fps <= 0:
             raise DataError(f"{video}: does not say how many frames a second it has; leave fps out of intrinsics.json")
         step = max(1.0, native_fps / fps) if fps else 1.0
-        logger.info("%s: about %d frames, every %.3g-th is written to %s once", video, announced, step, folder)
+        part = "all are" if step == 1 else f"one in {step:.3g} is"
+        logger.info("%s: about %d frames, %s written to %s once", video, announced, part, folder)
         for number, (time_ms, pixels) in enumerate(_decoded(capture)):
             count, last_ms = number + 1, time_ms
             if number >= round(kept * step):

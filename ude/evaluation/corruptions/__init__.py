@@ -8,7 +8,8 @@ network's input and defines the scores; so do we. What differs:
   min(H, W) / 224, so that a severity means the same at every input size; RoboDepth takes them as they are, at 192 rows.
   Noise, pixelate and JPEG happen to pixels and are not scaled.
 - Frost is a drawn texture instead of photographs; fog is made of octaves of value noise, not by diamonds and squares.
-- Glass blur swaps the same neighbours in another order, see :func:`~.blur.glass_blur`.
+- Glass blur swaps pixels as far apart as the published code copies them, on both sides alike and in another order,
+  see :func:`~.blur.glass_blur`.
 - Elastic transform has no affine part, which would move the image away from its LiDAR depth; RoboDepth's has none.
 
 Severities are the published ones, also where they are not in order: snow 3 is milder than snow 2.

@@ -9,7 +9,7 @@ from .digital import contrast, elastic_transform, jpeg_compression, pixelate
 from .noise import gaussian_noise, impulse_noise, shot_noise
 from .weather import brightness, fog, frost, snow
 
-VERSION = 1
+VERSION = 2
 """Grows with every change of a corruption's pixels, so that results before and after it are never mixed."""
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -12,7 +12,7 @@ from .pixels import convolve, disc_kernel, length_scale, line_kernel, to_float, 
 _DISC_RADIUS = (3, 4, 6, 8, 10)
 _GLASS = ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
 _MOTION = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
-_ZOOM = ((0.10, 0.01), (0.15, 0.01), (0.20, 0.02), (0.24, 0.02), (0.30, 0.03))
+_ZOOM = ((12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03))  # number of zooms from 1 on, their step
 
 
 def defocus_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
@@ -23,15 +23,17 @@ def defocus_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> 
 def glass_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
     """Every pixel changes places with a random neighbour, some times over, between two slight Gaussian blurs.
 
-    ImageNet-C lets the pixels swap one after the other in the order of rows. Here those pixels swap at once whose
-    neighbourhoods do not touch: a lattice of them, then the next lattice. Each pixel still has its swap per iteration
-    with an evenly drawn neighbour; only the order differs. At another scale than 1, what is kept is the variance of the
-    distance, times the scale squared.
+    Three things are not those of ImageNet-C. Its pixels change one after the other in the order of rows; here those
+    change at once whose neighbourhoods do not touch: a lattice of them, then the next lattice. Its code means to swap
+    two pixels but copies the neighbour over the pixel, for both sides are views of one array; here they swap, and none
+    is lost. Its neighbours are delta to the left to delta - 1 to the right, likewise in height; here they are as far
+    away along each axis, as often, but on both sides alike. At another scale than 1, what is kept is the mean square of
+    the distance, times the scale squared.
     """
     sigma, delta, iterations = _GLASS[severity - 1]
     scale = length_scale(image)
     values = gaussian(to_float(image), sigma=sigma * scale, channel_axis=-1)
-    reach = _half_width(delta * (delta + 1) / 3 * scale**2)
+    reach = _half_width(_mean_square(delta) * scale**2)
     height, width = image.shape[:2]
     places = np.arange(height * width).reshape(height, width)
     for _ in range(iterations):
@@ -50,8 +52,7 @@ def motion_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> n
 
 def zoom_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
     """Mean of the image, once more, and enlargements about its centre. Nothing is drawn."""
-    largest, step = _ZOOM[severity - 1]
-    zooms = 1 + np.arange(round(largest / step) + 1) * step
+    zooms = _zooms(severity)
     values = torch.from_numpy(to_float(image)).permute(2, 0, 1)[None]
     total = values.clone()
     for zoom in zooms.tolist():
@@ -59,6 +60,17 @@ def zoom_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.
         grid = F.affine_grid(theta, list(values.shape), align_corners=True)
         total += F.grid_sample(values, grid, padding_mode="border", align_corners=True)
     return to_uint8((total / (len(zooms) + 1))[0].permute(1, 2, 0).numpy())
+
+
+def _zooms(severity: int) -> np.ndarray:
+    """By how much the image is enlarged."""
+    count, step = _ZOOM[severity - 1]
+    return 1 + np.arange(count) * step
+
+
+def _mean_square(delta: int) -> float:
+    """Of a whole number drawn evenly from -delta to delta - 1."""
+    return (2 * delta**2 + 1) / 6
 
 
 def _half_width(variance: float) -> float:
