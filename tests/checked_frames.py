@@ -1,6 +1,7 @@
 """A source of made-up frames, and images good and cut, for the tests of the check of data."""
 
 import io
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class MadeUpFrames:
 
     def __init__(self, frames: list[Frame], offsets: tuple[int, ...] = (), *, poses: bool = True) -> None:
         self.frames, self.offsets, self.poses = frames, offsets, poses
+        self.left_out = Counter()
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import check_data
 import pytest
@@ -176,15 +175,11 @@ def check_robotcar(robotcar_prepared, tmp_path):
 
 
 def test_what_a_source_leaves_out_is_shown_and_reported_by_its_own_reasons(check_robotcar, capsys):
-    from ude.build.checks import _left_out
-
     _, report = check_robotcar("[0, 0, 192, 320]", code=0)
     (left_out,) = (row["left_out"] for row in report["splits"])
     assert left_out == {"no neighbour": 2, "static": 5, "over-exposed": 4}  # of 28 frames, of which 17 stay
     assert counts(report, "train", "all")["frames"] == 17
     assert "train: 5 frames left out, static" in capsys.readouterr().out
-    assert _left_out(SimpleNamespace(left_out={"no LiDAR": 3, "slow": 0}, num_slow=7)) == {"no LiDAR": 3}
-    assert _left_out(SimpleNamespace(num_slow=7)) == {"slower than DATA.MIN_SPEED": 7}
 
 
 def test_a_crop_that_leaves_the_frames_is_named_and_no_frame_is_broken_by_it(check_robotcar, capsys):

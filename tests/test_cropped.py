@@ -1,5 +1,8 @@
 """Frames cut to a rectangle: pixels, intrinsics and depth move together."""
 
+from collections import Counter
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +19,7 @@ class OneFrame:
     """A source of one frame whose pixels tell their places."""
 
     offsets = (1,)
+    left_out: ClassVar = Counter()
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size

@@ -48,7 +48,7 @@ def test_natural_order_takes_digits_for_numbers():
 def test_neighbours_stay_inside_of_a_sequence(root):
     frames = ImageFolderFrames(root, offsets=(-1, 1))
     assert len(frames) == 6
-    assert frames.num_without_neighbour == 4
+    assert frames.left_out["no neighbour"] == 4
     assert [frames.image_path(3, offset).name for offset in (-1, 0, 1)] == ["frame8.jpg", "frame9.jpg", "frame10.jpg"]
     assert {frames.image_path(3, offset).parent.name for offset in (-1, 0, 1)} == {"drive-10"}
 

@@ -200,9 +200,9 @@ def stand_still(root, split, name):
 def test_frames_at_which_the_car_stands_are_left_out_and_counted(city):
     stand_still(city, "val", "lindau_000003_000018")
     frames = CityscapesFrames(city, split="val", min_speed=0.5)
-    assert frames.num_slow == 1
+    assert frames.left_out["slow"] == 1
     assert [frames.frame_id(index)[-6:] for index in range(3)] == ["000017", "000019", "000020"]
-    assert CityscapesFrames(city, split="val").num_slow == 0
+    assert CityscapesFrames(city, split="val").left_out["slow"] == 0
     with pytest.raises(DataError, match=r"all 4 frames of split val .* slower than 20 m/s"):
         CityscapesFrames(city, split="val", min_speed=20.0)
 
@@ -211,7 +211,7 @@ def test_a_car_that_drives_backwards_is_fast_too(city):
     path = stand_still(city, "val", "lindau_000003_000018")
     path.write_text(json.dumps({"speed": -3.0}))
     frames = CityscapesFrames(city, split="val", offsets=(1,), min_speed=0.5)
-    assert frames.num_slow == 0
+    assert frames.left_out["slow"] == 0
     assert frames.distance(1, 1) == pytest.approx(3 / 17)
 
 
@@ -219,8 +219,8 @@ def test_the_speed_of_annotated_frames_may_lie_in_a_folder_of_its_own(city):
     path = stand_still(city, "val", "lindau_000003_000018")
     (city / "vehicle" / "val" / "lindau").mkdir(parents=True)
     path.rename(city / "vehicle" / "val" / "lindau" / path.name)
-    assert CityscapesFrames(city, split="val", min_speed=0.05).num_slow == 0
-    assert CityscapesFrames(city, split="val", min_speed=0.5).num_slow == 1
+    assert CityscapesFrames(city, split="val", min_speed=0.05).left_out["slow"] == 0
+    assert CityscapesFrames(city, split="val", min_speed=0.5).left_out["slow"] == 1
 
 
 def test_a_smallest_speed_without_vehicle_files_is_an_error_with_the_remedy(city):

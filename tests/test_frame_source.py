@@ -199,6 +199,11 @@ def test_it_has_frames(source):
     assert all(isinstance(offset, int) and offset for offset in source.offsets)
 
 
+def test_it_counts_what_it_leaves_out_by_reason(source):
+    assert all(reason and count >= 0 for reason, count in source.left_out.items())
+    assert source.left_out["a reason that it never has"] == 0
+
+
 def test_frame_ids_differ_and_are_fit_for_file_names(source):
     ids = [source.frame_id(index) for index in range(len(source))]
     assert len(set(ids)) == len(ids)

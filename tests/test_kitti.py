@@ -63,7 +63,7 @@ def test_a_drive_that_does_not_start_with_its_date_gets_it_in_front(own):
 def test_the_ends_of_a_drive_and_gaps_lack_neighbours(own):
     frames = KittiFrames(own, offsets=(-1, 1))
     assert len(frames) == 1
-    assert frames.num_without_neighbour == 2
+    assert frames.left_out["no neighbour"] == 2
     images = own / DATE / DRIVE / "image_02" / "data"
     (images / "0000000001.png").rename(images / "0000000007.png")
     with pytest.raises(DataError, match=r"no frame is left: 3 frames of split all .* 3 lack a neighbour"):
@@ -155,7 +155,7 @@ def test_the_order_of_roll_pitch_and_yaw_is_that_of_the_development_kit():
 
 
 def test_slow_frames_are_left_out_by_the_measured_speed(root):
-    assert KittiFrames(root, min_speed=0.5).num_slow == 2  # the first frame of either camera
+    assert KittiFrames(root, min_speed=0.5).left_out["slow"] == 2  # the first frame of either camera
     assert len(KittiFrames(root, min_speed=0.5)) == 10
     with pytest.raises(DataError, match=r"all 12 frames of split all .* slower than 20 m/s"):
         KittiFrames(root, min_speed=20.0)
@@ -189,8 +189,8 @@ def test_oxts_files_are_read_once_for_both_cameras_and_not_again(tmp_path, opene
     opened.clear()
     again = KittiFrames(root, **options)
     assert not opened
-    assert (len(again), again.num_slow) == (6, 2)
-    assert KittiFrames(root, min_speed=13.0 / 2, index_root=tmp_path / "index").num_slow == 2
+    assert (len(again), again.left_out["slow"]) == (6, 2)
+    assert KittiFrames(root, min_speed=13.0 / 2, index_root=tmp_path / "index").left_out["slow"] == 2
     assert not opened
     assert not list(root.rglob("*.npz"))
 
@@ -213,7 +213,7 @@ def test_speeds_of_a_folder_that_has_changed_are_read_again(tmp_path, opened):
         KittiFrames(root, **options)
     (oxts / "0000000001.txt").write_text(made_folders.oxts_line(0))
     os.utime(oxts, ns=(0, 1))
-    assert KittiFrames(root, **options).num_slow == 2
+    assert KittiFrames(root, **options).left_out["slow"] == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK", "cut", "not finite"])
@@ -228,7 +228,7 @@ def test_damaged_speeds_are_read_again(tmp_path, opened, damage, caplog):
         path.write_bytes(path.read_bytes()[:-40] if damage == "cut" else damage)
     for count in (3, 0):
         opened.clear()
-        assert KittiFrames(root, **options).num_slow == 1
+        assert KittiFrames(root, **options).left_out["slow"] == 1
         assert len(opened) == count
     assert f"{path} is damaged and is written again" in caplog.text
 
@@ -239,7 +239,7 @@ def test_where_speeds_cannot_be_kept_they_are_read_at_every_start(tmp_path, open
     (tmp_path / "file").write_text("")
     for _ in range(2):
         opened.clear()
-        assert KittiFrames(root, min_speed=0.5, index_root=tmp_path / place).num_slow == 1
+        assert KittiFrames(root, min_speed=0.5, index_root=tmp_path / place).left_out["slow"] == 1
         assert len(opened) == 3
     assert "DATA.INDEX_ROOT" in caplog.text
     assert not (root / "index").exists()

@@ -192,7 +192,7 @@ def test_without_a_sweep_in_the_tables_its_key_frame_is_left_out(
     frames = NuScenesFrames(broken_root, **options)
     lost = Counter(frame_ids(NuScenesFrames(world_root, **options))) - Counter(frame_ids(frames))
     assert lost == {train.frame_id(1): 1 if rules == "corrected" else 2}  # md4all has it in place of the first one, too
-    assert frames.num_without_neighbour == 1
+    assert frames.left_out["no neighbour"] == 1
     assert len(NuScenesFrames(broken_root, split="train", rules=rules)) == len(train)
     named = [record.getMessage() for record in caplog.records if train.frame_id(1) in record.getMessage()]
     assert bool(named) != mend, "a row that the table names but lacks is said"

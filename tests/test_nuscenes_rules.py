@@ -149,7 +149,7 @@ def test_triplets_by_md4alls_rules_are_those_of_its_procedure(uneven_root, split
     if split == "train" and min_speed is None:
         assert len(set(frame_ids(frames))) < len(frames), "ends of scenes stand twice"
     elif split == "train":
-        assert (frames.num_without_neighbour, frames.num_slow) == (2, 2)
+        assert (frames.left_out["no neighbour"], frames.left_out["slow"]) == (2, 2)
 
 
 def test_evaluation_by_md4alls_rules_moves_no_frame(world_root, val):
@@ -160,7 +160,7 @@ def test_evaluation_by_md4alls_rules_moves_no_frame(world_root, val):
 def test_the_corrected_rules_leave_ends_out_and_use_no_frame_twice(uneven_root):
     frames = NuScenesFrames(uneven_root, split="train", offsets=(-1, 1))
     assert len(set(frame_ids(frames))) == len(frames) == 6
-    assert (frames.num_without_neighbour, frames.num_slow) == (2, 0)
+    assert (frames.left_out["no neighbour"], frames.left_out["slow"]) == (2, 0)
 
 
 @pytest.fixture

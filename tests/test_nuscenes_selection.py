@@ -54,10 +54,10 @@ def test_frames_without_a_neighbour_are_left_out_and_counted(broken_root, train)
     edit_table(broken_root, "sample_data", cut_the_chain)
     frames = NuScenesFrames(broken_root, split="train", offsets=(-1, 1))
     assert frame_ids(frames) == frame_ids(train)[1:-1]
-    assert (frames.num_without_neighbour, frames.num_slow) == (train.num_without_neighbour + 2, 0)
+    assert (frames.left_out["no neighbour"], frames.left_out["slow"]) == (train.left_out["no neighbour"] + 2, 0)
     complete = NuScenesFrames(broken_root, split="train")
     assert {first, last} < set(frame_ids(complete))
-    assert complete.num_without_neighbour == 0
+    assert complete.left_out["no neighbour"] == 0
 
 
 def test_frames_of_a_standing_car_are_left_out_and_counted(broken_root, caplog):
@@ -79,7 +79,7 @@ def test_frames_of_a_standing_car_are_left_out_and_counted(broken_root, caplog):
     stopped = sum(moving.scene(index) == standing for index in range(len(moving)))
     with caplog.at_level(logging.INFO, "ude.data.nuscenes"):
         frames = NuScenesFrames(broken_root, split="train", offsets=(-1, 1), min_speed=0.5)
-    assert frames.num_slow == stopped > 0
+    assert frames.left_out["slow"] == stopped > 0
     assert len(frames) == len(moving) - stopped
     assert standing not in {frames.scene(index) for index in range(len(frames))}
     assert f"{stopped} are slower than 0.5 m/s" in caplog.text

@@ -1,6 +1,8 @@
 """A made-up source of frames, each of one grey level, and translations of them."""
 
+from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -18,6 +20,7 @@ class WalledStreet:
     """Frames of one grey level each, level = 10 x frame + offset + 60, one metre and a bit apart."""
 
     offsets = (-1, 1)
+    left_out: ClassVar = Counter()
 
     def __init__(self, count: int = 4) -> None:
         self.count = count

@@ -16,13 +16,12 @@ from ude.data.caches.writing import CacheOptions, CacheSummary, Read, write_fram
 from ude.data.images import resize_filter
 from ude.data.pixels import SourcePixels, Which
 from ude.data.sample import FrameSource
-from ude.files import DataError, exit_on_terminate
+from ude.files import exit_on_terminate
 
-from .sources import evaluation_source, training_source
+from .sources import evaluation_source, needs_neighbours, training_source
 from .translated import matching_translations
 
 TRAIN, VAL = "train", "val"
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 def frame_cache(cfg: CfgNode) -> FrameCache | None:
@@ -104,13 +103,11 @@ def _images(cfg: CfgNode, split: str) -> Iterator[tuple[Path, Read]]:
         if cfg.STAGE == "student":
             translated = matching_translations(cfg)
             translated.require(source.frame_id(index) for index in range(len(source)))
-        offsets = cfg.DATA.FRAME_OFFSETS if cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off" else ()
+        offsets = cfg.DATA.FRAME_OFFSETS if needs_neighbours(cfg) else ()
     else:
         source, translated, offsets = _source(cfg, split), None, ()
     pixels = SourcePixels(source, cfg.DATA.SIZE, translated=translated)
     for index, which, path in pixels.paths(offsets):
-        if path.suffix.lower() not in _SUFFIXES:
-            raise DataError(f"{path} is no image, and only those can be kept by file; set DATA.CACHE_ROOT to ''")
         yield path, partial(_pixels, pixels, index, which)
 
 

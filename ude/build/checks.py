@@ -15,8 +15,6 @@ from .translated import matching_translations
 
 BROKEN, REPORT = "broken.json", "report.json"
 """Files that a check writes: frames to leave out, and all counts."""
-LEFT_OUT = {"num_without_neighbour": "without neighbour", "num_slow": "slower than DATA.MIN_SPEED"}
-"""Counts that a source may keep, and what they mean."""
 SAMPLE_WORLD = "world.json"
 """What lies in the folder of a data set that tools/sample_world has drawn."""
 _WHOLE_FRAMES = (0, 0, 0, 0)
@@ -119,18 +117,12 @@ def _split_check(
         training,
         frames=frames,
         without_lidar=frozenset(no_lidar),
-        left_out=_left_out(source),
+        left_out={reason: count for reason, count in source.left_out.items() if count},
         misfit=check.crop_objection(frames, crop),
     )
     missing_translations = check.missing_translations(checked_files.translations(cfg, result))
     result.problems = [*needed, *missing_translations, *check.frame_problems(source, frames)]
     return result
-
-
-def _left_out(source: FrameSource) -> dict[str, int]:
-    """Number of frames that a source leaves out, by reason: its own reasons, or those of the counts that it keeps."""
-    counts = {reason: getattr(source, name, 0) for name, reason in LEFT_OUT.items()}
-    return {reason: count for reason, count in getattr(source, "left_out", counts).items() if count}
 
 
 def _compare(cfg: CfgNode, found: check.DataCheck, facts: Mapping[Path, check.ImageFacts]) -> None:

@@ -18,7 +18,7 @@ from ude.evaluation.corruptions.scores import CLEAN
 from ude.evaluation.evaluate import evaluate
 from ude.files import DataError, append_jsonl, lock_folder, read_jsonl, sha256
 
-from .evaluation import device, evenly_spread, predictor
+from .evaluation import device, evenly_spread, measured_by, predictor
 from .frames import evaluation_loader
 from .identity import naming
 
@@ -172,15 +172,6 @@ def _check_frames(measured: Values, which: tuple[str, int], folder: Path) -> Non
 
 def _one_pass(cfg: CfgNode, predict: Callable[[Tensor], Tensor], frames: CorruptedFrames) -> dict[str, float]:
     """Means over the frames of all metrics, in the plain and the aligned mode."""
-    results = evaluate(
-        predict,
-        EvaluationLoader(frames, cfg.EVAL.BATCH_SIZE, num_workers=cfg.RUN.NUM_WORKERS),
-        min_depth=cfg.EVAL.MIN_DEPTH,
-        max_depth=cfg.EVAL.MAX_DEPTH,
-        protocol=cfg.EVAL.PROTOCOL,
-        alignment=cfg.EVAL.ALIGNMENT,
-        flip=False,
-        device=device(cfg),
-        progress=False,
-    )
+    loader = EvaluationLoader(frames, cfg.EVAL.BATCH_SIZE, num_workers=cfg.RUN.NUM_WORKERS)
+    results = evaluate(predict, loader, **measured_by(cfg), flip=False, device=device(cfg), progress=False)
     return {name: value for name, value in results.means["all"].items() if value is not None}

@@ -40,17 +40,9 @@ def predictor(run: str | Path, device: str) -> Callable[[Tensor], Tensor]:
 def evaluate_split(cfg: CfgNode, predict: Callable[[Tensor], Tensor], split: str, *, progress: bool = True) -> Results:
     """Metrics of a predictor on a split (official name or file) by the config's protocol."""
     source = evaluation_source(cfg, split)
+    loader, scenes = evaluation_loader(cfg, source), scene_names(source)
     return evaluate(
-        predict,
-        evaluation_loader(cfg, source),
-        min_depth=cfg.EVAL.MIN_DEPTH,
-        max_depth=cfg.EVAL.MAX_DEPTH,
-        protocol=cfg.EVAL.PROTOCOL,
-        alignment=cfg.EVAL.ALIGNMENT,
-        flip=cfg.EVAL.FLIP,
-        device=device(cfg),
-        scenes=scene_names(source),
-        progress=progress,
+        predict, loader, **measured_by(cfg), flip=cfg.EVAL.FLIP, device=device(cfg), scenes=scenes, progress=progress
     )
 
 
@@ -61,7 +53,7 @@ def evaluation_name(cfg: CfgNode, split: str) -> str:
 
 
 def measured_by(cfg: CfgNode) -> dict[str, str | float]:
-    """What decides how a prediction is measured, as Results.rules has it."""
+    """What decides how a prediction is measured, as ``evaluate`` takes it and Results.rules has it."""
     names = ("PROTOCOL", "ALIGNMENT", "MIN_DEPTH", "MAX_DEPTH")
     return {name.lower(): cfg.EVAL[name] for name in names}
 

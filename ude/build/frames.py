@@ -9,7 +9,7 @@ from ude.data.transforms import DeviceTransform
 from ude.engine import TrainingData
 
 from .caches import frame_cache, lidar_cache
-from .sources import training_source
+from .sources import needs_neighbours, training_source
 from .translated import matching_translations
 
 
@@ -38,7 +38,7 @@ def training_data(cfg: CfgNode) -> TrainingData:
         translated=translated,
         translated_prob=cfg.DATA.TRANSLATED.PROB,
         with_poses=cfg.MODEL.POSE == "ego",
-        with_sources=cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off",
+        with_sources=needs_neighbours(cfg),
         with_distance=cfg.STAGE == "teacher" and cfg.LOSS.VELOCITY > 0,
         cache=cfg.DATA.CACHE,
         frame_cache=frame_cache(cfg),

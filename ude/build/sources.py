@@ -1,11 +1,10 @@
 """The source of frames that the config names."""
 
 import logging
-from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from yacs.config import CfgNode
 
@@ -16,15 +15,33 @@ from ude.files import MissingFileError
 from .identity import naming
 
 DAY = ("day-clear",)
-_PACKAGES = {
-    "nuscenes": "ude.data.nuscenes",
-    "robotcar": "ude.data.robotcar",
-    "kitti": "ude.data.folders.kitti",
-    "drivingstereo": "ude.data.folders.drivingstereo",
-    "cityscapes": "ude.data.folders.cityscapes",
-    "image_folder": "ude.data.folders.image_folder",
+
+
+class SourceRow(NamedTuple):
+    """Where a source of frames is, and which arguments it takes besides the folder and the choice of frames.
+
+    Attributes:
+        module: of the class; its ``SPLITS`` are the splits that need no file.
+        name: of the class.
+        has_index: takes ``index_root``, where what is made of tables, speeds or videos is kept.
+        knows_speed: takes ``min_speed``.
+    """
+
+    module: str
+    name: str
+    has_index: bool = False
+    knows_speed: bool = False
+
+
+SOURCES = {
+    "nuscenes": SourceRow("ude.data.nuscenes", "NuScenesFrames", has_index=True, knows_speed=True),
+    "robotcar": SourceRow("ude.data.robotcar", "RobotCarFrames", knows_speed=True),
+    "kitti": SourceRow("ude.data.folders.kitti", "KittiFrames", has_index=True, knows_speed=True),
+    "drivingstereo": SourceRow("ude.data.folders.drivingstereo", "DrivingStereoFrames"),
+    "cityscapes": SourceRow("ude.data.folders.cityscapes", "CityscapesFrames", has_index=True, knows_speed=True),
+    "image_folder": SourceRow("ude.data.folders.image_folder", "ImageFolderFrames", has_index=True),
 }
-_WITHOUT_SPEED = ("drivingstereo", "image_folder")
+"""Sources of frames by ``DATA.SOURCE``."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,27 +50,32 @@ def training_source(cfg: CfgNode) -> FrameSource:
     if cfg.DATA.MIN_SPEED > 0 and (reason := speed_unused(cfg)):
         _LOG.warning("DATA.MIN_SPEED is not used: %s", reason)
     _require_split(cfg, cfg.DATA.SPLIT_TRAIN, "DATA.SPLIT_TRAIN")
-    return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, cfg.DATA.SPLIT_TRAIN, training=True))
+    return _restricted(cfg, _source(cfg, cfg.DATA.SPLIT_TRAIN, training=True))
 
 
 def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
     """All frames of a split, in all conditions."""
     _require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else "--split")
-    return _restricted(cfg, SOURCES[cfg.DATA.SOURCE](cfg, split, training=False))
+    return _restricted(cfg, _source(cfg, split, training=False))
 
 
 def official_splits(cfg: CfgNode) -> tuple[str, ...]:
     """Names of the splits that the config's source has without a file."""
-    return import_module(_PACKAGES[cfg.DATA.SOURCE]).SPLITS
+    return import_module(SOURCES[cfg.DATA.SOURCE].module).SPLITS
 
 
 def speed_unused(cfg: CfgNode) -> str:
     """Why DATA.MIN_SPEED leaves out no training frame of the config's source; empty where it does."""
-    if cfg.DATA.SOURCE in _WITHOUT_SPEED:
+    if not SOURCES[cfg.DATA.SOURCE].knows_speed:
         return f"{cfg.DATA.SOURCE} knows no speed, so that frames of a standing car are trained on, too"
     if cfg.DATA.SOURCE == "nuscenes" and cfg.DATA.RULES == "md4all" and not cfg.DATA.VERSION.endswith("trainval"):
         return f"the rules of md4all filter v1.0-trainval only, not {cfg.DATA.VERSION}"
     return ""
+
+
+def needs_neighbours(cfg: CfgNode) -> bool:
+    """Whether the config's stage looks at the neighbours of its frames."""
+    return cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off"
 
 
 def translated_frames(cfg: CfgNode) -> TranslatedFrames:
@@ -93,66 +115,15 @@ def _restricted(cfg: CfgNode, source: FrameSource) -> FrameSource:
     return source
 
 
-def _nuscenes(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.nuscenes import NuScenesFrames
-
-    own = {"version": cfg.DATA.VERSION, "rules": cfg.DATA.RULES, **_index(cfg)}
-    return NuScenesFrames(cfg.DATA.ROOT, **own, **_selection(cfg, split, training), **_speed(cfg, training))
-
-
-def _robotcar(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.robotcar import RobotCarFrames
-
-    return RobotCarFrames(cfg.DATA.ROOT, **_selection(cfg, split, training), **_speed(cfg, training))
-
-
-def _kitti(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.kitti import KittiFrames
-
-    return KittiFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training), **_speed(cfg, training))
-
-
-def _drivingstereo(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.drivingstereo import DrivingStereoFrames
-
-    return DrivingStereoFrames(cfg.DATA.ROOT, **_selection(cfg, split, training))
-
-
-def _cityscapes(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.cityscapes import CityscapesFrames
-
-    return CityscapesFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training), **_speed(cfg, training))
-
-
-def _image_folder(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    from ude.data.folders.image_folder import ImageFolderFrames
-
-    return ImageFolderFrames(cfg.DATA.ROOT, **_index(cfg), **_selection(cfg, split, training))
-
-
-def _selection(cfg: CfgNode, split: str, training: bool) -> dict[str, Any]:
-    """Split, conditions and neighbours: for training day frames, unless a file names its own conditions."""
-    if not training:
-        return {"split": split}
-    conditions = DAY if split in official_splits(cfg) else None
-    return {"split": split, "conditions": conditions, "offsets": cfg.DATA.FRAME_OFFSETS}
-
-
-def _index(cfg: CfgNode) -> dict[str, Any]:
-    """Where what is made of tables, speeds and videos is kept."""
-    return {"index_root": cfg.DATA.INDEX_ROOT or None}
-
-
-def _speed(cfg: CfgNode, training: bool) -> dict[str, Any]:
-    return {"min_speed": cfg.DATA.MIN_SPEED} if training else {}
-
-
-SOURCES: dict[str, Callable[..., FrameSource]] = {
-    "nuscenes": _nuscenes,
-    "robotcar": _robotcar,
-    "kitti": _kitti,
-    "drivingstereo": _drivingstereo,
-    "cityscapes": _cityscapes,
-    "image_folder": _image_folder,
-}
-"""A function of the config, a split and whether it is for training, by ``DATA.SOURCE``."""
+def _source(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
+    """Frames of a split; for training day frames with neighbours, unless a file names its own conditions."""
+    row = SOURCES[cfg.DATA.SOURCE]
+    options: dict[str, Any] = {"split": split}
+    if row.has_index:
+        options["index_root"] = cfg.DATA.INDEX_ROOT or None
+    if cfg.DATA.SOURCE == "nuscenes":
+        options |= {"version": cfg.DATA.VERSION, "rules": cfg.DATA.RULES}
+    if training:
+        options |= {"conditions": DAY if split in official_splits(cfg) else None, "offsets": cfg.DATA.FRAME_OFFSETS}
+        options |= {"min_speed": cfg.DATA.MIN_SPEED} if row.knows_speed else {}
+    return getattr(import_module(row.module), row.name)(cfg.DATA.ROOT, **options)

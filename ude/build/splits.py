@@ -17,8 +17,6 @@ from ude.files import DataError, sha256
 from .sources import DAY, evaluation_source, official_splits, speed_unused, training_source
 
 TEST = "test"
-_COUNTS = {"num_without_neighbour": "no neighbour", "num_slow": "slow"}
-"""Counts that a source may keep, and what they mean."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -139,15 +137,8 @@ def _rule(cfg: CfgNode, split: str, source: FrameSource, *, training: bool) -> s
     if isinstance(source, WithoutFrames):
         listed = Path(cfg.DATA.EXCLUDE)
         words.append(f"without {source.num_excluded} frames in {listed.name} ({_digest(listed)})")
-        source = source.source
-    words += [f"{count} left out: {reason}" for reason, count in _left_out(source).items() if count]
+    words += [f"{count} left out: {reason}" for reason, count in source.left_out.items() if count]
     return " ".join(", ".join(words).split())
-
-
-def _left_out(source: FrameSource) -> dict[str, int]:
-    """Number of frames that the source itself leaves out, by reason."""
-    counts = {words: getattr(source, name, 0) for name, words in _COUNTS.items()}
-    return {**counts, **getattr(source, "left_out", {})}
 
 
 def _digest(path: Path) -> str:

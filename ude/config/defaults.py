@@ -15,7 +15,7 @@ _C.DATA.VERSION = "v1.0-trainval"  # of nuScenes
 # What nuScenes' frames are taken for. md4all: conditions, intrinsics, ends of scenes and float32 projection as there,
 # for comparison with published numbers; corrected: what data_splits/README.md names as its mistakes put right.
 _C.DATA.RULES = "corrected"  # corrected | md4all
-_C.DATA.ROBOTCAR_SDK = ""  # folder with models/ and extrinsics/ of the RobotCar SDK; "" = found through PYTHONPATH
+_C.DATA.ROBOTCAR_SDK = ""  # folder with models/ and extrinsics/ of the SDK; "" = beside the raw data, or PYTHONPATH
 _C.DATA.SPLIT_TRAIN = "train"  # split of the source (day-clear frames only) or a file with "frame_id condition" lines
 _C.DATA.SPLIT_VAL = "val"  # split of the source or such a file; all conditions
 _C.DATA.MIN_SPEED = 0.5  # [m/s] slower training frames are left out; needs a source with poses
@@ -66,9 +66,7 @@ _C.TRANSLATOR.LORA = ""  # few-step or style LoRA
 _C.TRANSLATOR.LORA_WEIGHTS = "pytorch_lora_weights.safetensors"  # file in LORA
 _C.TRANSLATOR.LORA_SCALE = 1.0
 _C.TRANSLATOR.SCHEDULER = "UniPCMultistepScheduler"  # class of diffusers
-_C.TRANSLATOR.TIMESTEP_SPACING = (
-    ""  # leading | trailing | linspace; "" = the base model's, else the scheduler's default
-)
+_C.TRANSLATOR.TIMESTEP_SPACING = ""  # leading | trailing | linspace; "" = the base model's or the scheduler's default
 _C.TRANSLATOR.STEPS = 20
 _C.TRANSLATOR.GUIDANCE_SCALE = 7.5
 _C.TRANSLATOR.IMAGE_GUIDANCE_SCALE = 1.5  # InstructPix2Pix: weight of the day frame
@@ -154,7 +152,7 @@ _C.RUN = CfgNode()
 _C.RUN.ACCELERATOR = "auto"  # auto | cpu | gpu | cuda | mps; gpu = cuda or mps, whichever there is
 _C.RUN.DEVICES = 1
 _C.RUN.PRECISION = "32-true"  # 32-true | bf16-mixed | 16-mixed
-_C.RUN.COMPILE = False  # fuse the photometric loss of the teacher (torch.compile); needs a C++ compiler
+_C.RUN.COMPILE = False  # torch.compile of the photometric loss and the colour jitter; needs a C++ compiler
 _C.RUN.NUM_WORKERS = 4  # loader processes per device
 _C.RUN.LOG_EVERY = 50  # [steps]
 _C.RUN.IMAGES_EVERY = 500  # [steps] between image grids; 0 writes none

@@ -27,7 +27,7 @@ class CroppedFrames:
             raise ValueError(f"crop must be (top, left, height, width) with positive height and width, got {crop}")
         self.source = source
         self.crop = (top, left, height, width)
-        self.offsets = source.offsets
+        self.offsets, self.left_out = source.offsets, source.left_out
         if len(source):
             self.native_size(0)
 

@@ -72,6 +72,7 @@ class WithoutFrames:
 
     Attributes:
         offsets: neighbours that every frame has.
+        left_out: number of frames that the source itself leaves out, by reason.
         num_excluded: number of frames that are left out.
         num_unknown: number of names that no frame of the source has.
 
@@ -81,7 +82,7 @@ class WithoutFrames:
 
     def __init__(self, source: FrameSource, frame_ids: Collection[str]) -> None:
         self.source = source
-        self.offsets = source.offsets
+        self.offsets, self.left_out = source.offsets, source.left_out
         unwanted = set(frame_ids)
         names = [source.frame_id(index) for index in range(len(source))]
         self._kept = [index for index, name in enumerate(names) if name not in unwanted]

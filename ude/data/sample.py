@@ -1,5 +1,6 @@
 """What the data layer hands on: the sample of a loader and the protocol of a source of frames."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Protocol, TypedDict
 
@@ -51,9 +52,11 @@ class FrameSource(Protocol):
 
     Attributes:
         offsets: neighbours that every frame has.
+        left_out: number of frames of the split that the source leaves out, by reason, such as ``no neighbour``.
     """
 
     offsets: tuple[int, ...]
+    left_out: Counter[str]
 
     def __len__(self) -> int:
         """Number of frames."""

@@ -12,7 +12,7 @@ from .seeds import derived_seed, uniform_draw
 NOISE_SIGMA = 0.045
 """Standard deviation of the noise on the depth input, in units of the full range.
 
-md4all (https://arxiv.org/abs/2307.09711) trains its distillation on nuScenes with this constant sigma on half of the
+md4all (https://arxiv.org/abs/2308.09711) trains its distillation on nuScenes with this constant sigma on half of the
 inputs: real night frames are noisy, translated ones are smooth. Its offset of 0.005 is left out, since the names in its
 code show that a range of sigmas was meant, not a brighter image.
 """

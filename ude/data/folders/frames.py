@@ -1,12 +1,14 @@
 """What all sources made of folders of images share: the choice of frames, reading and the errors."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ude.data.images import read_rgb
+from ude.data.lidar import dense_depth
 from ude.data.sample import CONDITIONS
 from ude.data.splits import EmptySplitError
 from ude.files import DataError
@@ -31,8 +33,7 @@ class FolderFrames:
         offsets: neighbours that every frame must have; frames without are left out.
 
     Attributes:
-        num_without_neighbour: number of frames left out because a neighbour is missing.
-        num_slow: number of frames left out because the car was too slow, where a subclass knows.
+        left_out: number of frames left out, by reason: ``no neighbour``, and ``slow`` where a subclass knows.
 
     Raises:
         DataError: when a listed frame is not there, two frames have the same id, or no frame is left.
@@ -65,17 +66,14 @@ class FolderFrames:
             self._frames = np.array([places[frame_id] for frame_id in listed], np.int32)
             names = [condition for condition, _ in listed.values()]
         self._conditions = np.array([CONDITIONS.index(name) for name in names], np.int8)
-        self.num_without_neighbour = self.num_slow = 0
         self._keep(np.array([name in (conditions or CONDITIONS) for name in names], bool))
         count = len(self)
         self._keep(with_neighbours(self._drives, self._frames, self.offsets))
-        self.num_without_neighbour = count - len(self)
+        self.left_out = Counter({"no neighbour": count - len(self)})
         wanted = ", ".join(conditions or ["all conditions"])
         summary = f"{count} frames of split {split} ({wanted}) in {self.root}"
         if self.offsets:
-            summary += (
-                f", of which {self.num_without_neighbour} lack a neighbour at {', '.join(map(str, self.offsets))}"
-            )
+            summary += f", of which {count - len(self)} lack a neighbour at {', '.join(map(str, self.offsets))}"
         self.require_frames(summary)
         logger.info(summary)
 
@@ -161,11 +159,7 @@ class FolderFrames:
 
     def lidar_depth(self, index: int) -> np.ndarray:
         """The same as ``sparse_lidar`` as a map at the native size [m], float32 (H, W); 0 = no return."""
-        height, width = self.native_size(index)
-        pixels, values = self.sparse_lidar(index)
-        depth = np.zeros(height * width, np.float32)
-        depth[pixels] = values
-        return depth.reshape(height, width)
+        return dense_depth(*self.sparse_lidar(index), self.native_size(index))
 
     def _leave_out_slow(
         self,
@@ -189,10 +183,10 @@ class FolderFrames:
             return
         files = [file(self._drives[drive], position) for drive, position in self._frames.tolist()]
         fast = measured_speeds(files, read, root=self.root, index_root=index_root) >= min_speed
-        self.num_slow = int((~fast).sum())
+        self.left_out["slow"] = int((~fast).sum())
         self._keep(fast)
         self.require_frames(
-            f"all {self.num_slow} frames of split {split} in {self.root} are slower than {min_speed:g} m/s"
+            f"all {self.left_out['slow']} frames of split {split} in {self.root} are slower than {min_speed:g} m/s"
         )
 
     def _place(self, index: int, offset: int = 0) -> tuple[Drive, int]:

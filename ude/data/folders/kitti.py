@@ -44,7 +44,7 @@ class KittiFrames(FolderFrames):
         index_root: folder where the speeds are kept, so that they are read once; None is the user's cache.
 
     Attributes:
-        num_slow: number of frames left out because the car was too slow.
+        left_out: number of frames left out, by reason: ``no neighbour``, ``slow``.
 
     Raises:
         DataError: when the data set is missing or damaged, or no frame is left.

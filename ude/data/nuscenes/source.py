@@ -1,6 +1,7 @@
 """Front-camera key frames of nuScenes (https://arxiv.org/abs/1903.11027) as a source of frames."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from os.path import basename, splitext
 from pathlib import Path
@@ -45,8 +46,7 @@ class NuScenesFrames:
 
     Attributes:
         rules: ``corrected`` or ``md4all``; they decide on the depth, too.
-        num_without_neighbour: number of frames left out because a neighbour is missing.
-        num_slow: number of frames left out because the car was too slow.
+        left_out: number of frames left out, by reason: ``no neighbour``, ``slow``.
 
     Raises:
         DataError: when the data set is missing, incomplete or damaged, or no frame is left.
@@ -81,7 +81,7 @@ class NuScenesFrames:
             min_speed=min_speed,
             rules=rules,
         )
-        self.num_without_neighbour, self.num_slow = chosen.num_without_neighbour, chosen.num_slow
+        self.left_out = Counter({"no neighbour": chosen.num_without_neighbour, "slow": chosen.num_slow})
         what = f"split {split} ({', '.join(conditions or ['all conditions'])}) in {self.root / version}"
         if self.offsets:
             what += f", of which {chosen.num_without_neighbour} lack a neighbour and {chosen.num_slow} are slower than "

@@ -95,7 +95,7 @@ def neighbour_runs(times: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def filter_reasons(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Why frames would be left out of training, by the published filters (md4all, https://arxiv.org/abs/2307.09711).
+    """Why frames would be left out of training, by the published filters (md4all, https://arxiv.org/abs/2308.09711).
 
     ``static``: the camera moved less than a millimetre to the frame before or after. ``over-exposed``: the mean
     brightness of the upper four fifths is at least 0.9, or differs by more than 0.05 from that of a neighbour.

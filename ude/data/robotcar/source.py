@@ -10,6 +10,7 @@ import numpy as np
 from ude.data.images import read_rgb
 from ude.data.lidar import dense_depth
 from ude.data.sample import CONDITIONS
+from ude.data.splits import EmptySplitError
 from ude.files import DataError
 
 from .ground_truth import read_ground_truth
@@ -184,5 +185,7 @@ class RobotCarFrames:
         ]:
             summary += f", of which {', '.join(losses)}"
         if not len(self):
-            raise DataError(f"no frame is left: {summary}; choose another split or conditions, or prepare more frames")
+            raise EmptySplitError(
+                f"no frame is left: {summary}; choose another split or conditions, or prepare more frames"
+            )
         _LOG.info(summary)
