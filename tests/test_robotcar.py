@@ -18,7 +18,7 @@ from ude.data.datasets import EvaluationFrames, TrainingFrames, collate
 from ude.data.robotcar import SPLITS, Preparation, RobotCarFrames, prepare, read_prepared
 from ude.data.robotcar.columns import FRAMES
 from ude.data.robotcar.prepared import ABOUT, filter_reasons
-from ude.data.robotcar.splits import in_split, is_official_split
+from ude.data.robotcar.splits import in_split
 from ude.data.transforms import DeviceTransform
 from ude.files import DataError, MissingFileError, write_json, write_jsonl
 
@@ -67,8 +67,6 @@ def test_training_frames_are_day_frames_and_all_is_everything(tmp_path):
     write_traverse(tmp_path, DAY, "day-clear", 700)
     write_traverse(tmp_path, NIGHT, "night-clear", 700)
     assert set(SPLITS) == {"train", "val", "test", "all"}
-    assert is_official_split("val")
-    assert not is_official_split("val.txt")
     conditions = {split: RobotCarFrames(tmp_path, split=split) for split in SPLITS}
     found = {split: {source.condition(index) for index in range(len(source))} for split, source in conditions.items()}
     assert found.pop("train") == {"day-clear"}

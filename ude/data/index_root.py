@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 from ude.files import DataError, DiskFullError
@@ -18,6 +19,11 @@ def index_folder(folder: str | Path | None = None) -> Path:
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "ude"
+
+
+def short_digest(text: str) -> str:
+    """Sixteen characters that stand for a text, such as a path, in the name of a file or folder."""
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from .atomic import atomic_path
 from .errors import DataError, MissingFileError
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
-# what Pillow's readers raise on damaged files
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+"""What Pillow's readers raise on damaged files."""
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 
 
@@ -34,7 +34,7 @@ def read_image(path: str | Path) -> np.ndarray:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError as error:
         raise MissingFileError(f"there is no image {path}; check the path or the download") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(
             f"image {path} cannot be decoded ({_reason(error)}); copy, download or make it again"
         ) from error

@@ -1,14 +1,12 @@
 """Depth maps in 16-bit PNG files, as KITTI made them usual."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ude.files import DataError, MissingFileError
-
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+from ude.files.images import DAMAGE
 
 
 def read_png16(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -26,7 +24,7 @@ def read_png16(path: Path, size: tuple[int, int]) -> np.ndarray:
             pixels = np.array(image)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such depth map; download the depth of this data set") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"{path} cannot be decoded ({reason}); copy or download it again") from error
     if pixels.ndim != 2 or pixels.dtype not in (np.uint16, np.int32):

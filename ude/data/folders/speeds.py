@@ -4,13 +4,12 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from os import scandir
 from pathlib import Path
 
 import numpy as np
 
-from ude.data.index_root import index_folder, naming_index_root
+from ude.data.index_root import index_folder, naming_index_root, short_digest
 from ude.files import DataError, MissingFileError, read_arrays, write_arrays
 
 FORMAT = 1
@@ -48,27 +47,28 @@ def measured_speeds(
     if place.resolve().is_relative_to(root.resolve()):
         logger.warning("%s lies in the data set, so no speeds are kept; set DATA.INDEX_ROOT to another folder", place)
         place = None
-    found = {folder: _of_folder(folder, names, read, place) for folder, names in wanted.items()}
+    found = {}
+    for folder, names in wanted.items():
+        found[folder], kept = _of_folder(folder, names, read, place)
+        place = place if kept else None
     return np.array([found[folder][name] for folder, name in files])
 
 
 def _of_folder(
     folder: Path, names: Collection[str], read: Callable[[Path], float], place: Path | None
-) -> dict[str, float]:
-    """Speeds by name of the file: what is kept, and what is not, which is then kept, too."""
+) -> tuple[dict[str, float], bool]:
+    """Speeds by name of the file: what is kept, and what is not, which is then kept, too; False where that fails."""
     resolved = str(folder.resolve())
-    digest = blake2b(resolved.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-    path = None if place is None or not folder.is_dir() else place / f"{digest}.npz"
+    path = None if place is None or not folder.is_dir() else place / f"{short_digest(resolved)}.npz"
     identity = _identity(folder, resolved) if path else ""
     speeds = _kept(path, identity) if path else {}
     missing = sorted(set(names) - speeds.keys())
     if not missing:
-        return speeds
+        return speeds, True
     with ThreadPoolExecutor(_THREADS) as pool:  # a network disk answers many at once
         speeds.update(zip(missing, pool.map(read, [folder / name for name in missing]), strict=True))
-    if path and _identity(folder, resolved) == identity:
-        _keep(path, identity, speeds)
-    return speeds
+    unchanged = path is not None and _identity(folder, resolved) == identity
+    return speeds, not unchanged or _keep(path, identity, speeds)
 
 
 def _identity(folder: Path, resolved: str) -> str:
@@ -95,10 +95,13 @@ def _kept(path: Path, identity: str) -> dict[str, float]:
         return {}
 
 
-def _keep(path: Path, identity: str, speeds: dict[str, float]) -> None:
+def _keep(path: Path, identity: str, speeds: dict[str, float]) -> bool:
+    """Whether the speeds could be written."""
     columns = {"names": np.array(list(speeds)), "speeds": np.array(list(speeds.values()))}
     try:
         with naming_index_root(path):
             write_arrays(path, {"identity": np.array(identity), **columns})
     except (DataError, OSError) as error:
-        logger.warning("the speeds of %d frames cannot be kept: %s", len(speeds), error)
+        logger.warning("speeds cannot be kept, and are read at every start: %s", error)
+        return False
+    return True

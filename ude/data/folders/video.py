@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ude.data.index_root import index_folder, naming_index_root
+from ude.data.index_root import index_folder, naming_index_root, short_digest
 from ude.files import DataError, in_turn, write_image, write_json
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def extracted_frames(video: Path, index_root: str | Path | None = None, *, fps: 
     """
     stat = video.stat()
     identity = f"{video.absolute()} {stat.st_size} {stat.st_mtime_ns} {fps or 0}"
-    digest = blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    digest = short_digest(identity)
     place = index_folder(index_root).absolute() / "videos"
     if place.resolve().is_relative_to(video.parent.resolve()):
         raise DataError(f"{place}: lies in the folder of {video.name}; set DATA.INDEX_ROOT to a folder outside of it")

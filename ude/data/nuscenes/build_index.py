@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_index(root: Path, version: str) -> TableIndex:
-    """What is kept of the tables of a version; for all of nuScenes that takes a minute and some 10 GB of memory.
+    """What is kept of the tables of a version; for all of nuScenes that takes minutes and gigabytes of memory.
 
     Raises:
         DataError: when a table is missing or damaged, or a path in it leads out of ``root``.

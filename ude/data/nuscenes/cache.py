@@ -5,12 +5,11 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from ude.data.index_root import index_folder
+from ude.data.index_root import index_folder, short_digest
 from ude.files import DataError, MissingFileError, in_turn, read_arrays, write_arrays
 
 from .index import TableIndex, index_from_columns
@@ -40,7 +39,7 @@ def load_index(root: Path, version: str, folder: str | Path | None = None) -> Ta
     place = index_folder(folder).absolute()
     if place.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{place}: the index must not lie in the data set; set DATA.INDEX_ROOT to another folder")
-    name = blake2b(f"{root.resolve()}\n{version}".encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    name = short_digest(f"{root.resolve()}\n{version}")
     path = place / f"nuscenes-{name}.npz"
     kept = _Kept(path, identity)
     return kept.index if kept.there() else _build(kept, root, version)

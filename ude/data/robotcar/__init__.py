@@ -1,20 +1,18 @@
 """Oxford RobotCar: preparation of the raw traverses, and the source of the prepared frames."""
 
-from .frames import FORMATS, Preparation
+from .frames import Preparation
 from .outcome import UnpreparedError
 from .prepare import prepare
 from .prepared import read_prepared
 from .source import RobotCarFrames
-from .splits import SPLITS, import_md4all, is_official_split
+from .splits import SPLITS, import_md4all
 
 __all__ = [
-    "FORMATS",
     "SPLITS",
     "Preparation",
     "RobotCarFrames",
     "UnpreparedError",
     "import_md4all",
-    "is_official_split",
     "prepare",
     "read_prepared",
 ]

@@ -1,6 +1,5 @@
 """Making the files of prepared RobotCar frames: straightened colour images and the depth of accumulated laser scans."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ude.data.lidar import nearest_projection
-from ude.files import DataError, MissingFileError, sha256, write_bytes
+from ude.files import DataError, MissingFileError, sha256, write_bytes, write_image
 
 from .calibration import Calibration
 from .ground_truth import write_ground_truth
@@ -20,7 +19,6 @@ from .scans import ScanCloud, scan_cloud
 from .trajectory import Motions
 from .undistortion import Undistortion, demosaic, read_mosaic
 
-FORMATS = ("png", "jpg")
 _TOP = 0.8
 """Share of the rows, from the top, whose brightness is judged: the rest shows the car's bonnet."""
 
@@ -101,7 +99,7 @@ class FrameMaker:
             raise DataError(f"image {path} is {mosaic.shape}, others of the traverse {self.size}; download it again")
         image = self._straighten(demosaic(mosaic))
         name = f"images/{time}.{self.preparation.image_format}"
-        write_bytes(self.folder / name, encoded(image, self.preparation.image_format))
+        _write(self.folder / name, image)
         top = image[:, : round(_TOP * self.size[0])]
         brightness = int(top.sum()) / (255 * top.numel())
         return dict(zip(IMAGE_KEYS, (_entry(self.folder, name), brightness, raw), strict=True))
@@ -167,17 +165,14 @@ class FrameMaker:
         }
 
 
-def encoded(image: Tensor, image_format: str) -> bytes:
-    """File of an image, uint8 (3, H, W), in one of ``FORMATS``."""
-    if image_format == "png":
+def _write(path: Path, image: Tensor) -> None:
+    """Writes an image, uint8 (3, H, W), as its suffix says."""
+    if path.suffix == ".png":
         from torchvision.io import encode_png
 
-        return encode_png(image, compression_level=1).numpy().tobytes()  # larger by 1 %, in two thirds of the time
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=95, subsampling=0)
-    return buffer.getvalue()
+        write_bytes(path, encode_png(image, compression_level=1).numpy().tobytes())
+    else:
+        write_image(path, image.permute(1, 2, 0).numpy())
 
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:

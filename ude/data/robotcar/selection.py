@@ -10,7 +10,7 @@ from ude.data.splits import read_split
 from ude.files import DataError
 
 from .prepared import PreparedTraverse, read_prepared
-from .splits import in_split, is_official_split
+from .splits import SPLITS, in_split
 
 LEFT_OUT = {
     "no neighbour": "lack a neighbour",
@@ -42,7 +42,7 @@ def frames_of_split(root: Path, split: str, conditions: Collection[str]) -> tupl
     Raises:
         DataError: nothing is prepared; a split file is damaged or names a frame that is not prepared.
     """
-    if is_official_split(split):
+    if split in SPLITS:
         traverses = read_prepared(root, conditions=conditions)
         return traverses, [
             Place(number, frame, traverse.condition)

@@ -21,16 +21,6 @@ _PERIOD = {"train": (0, 7), "val": (7, 8), "test": (8, 10)}
 _TRAVERSE = re.compile(r"\d{4}(-\d\d){5}")
 
 
-def is_official_split(split: str) -> bool:
-    """Whether a split is one of ``SPLITS``; anything else is a file."""
-    return split in SPLITS
-
-
-def blocks(traverse: PreparedTraverse) -> np.ndarray:
-    """Number of the minute of the drive that each frame lies in, int64 (N,)."""
-    return (traverse.times - traverse.start) // (BLOCK_S * 1_000_000)
-
-
 def in_split(traverse: PreparedTraverse, split: str) -> np.ndarray:
     """Which frames of a traverse belong to a split of ours, bool (N,).
 

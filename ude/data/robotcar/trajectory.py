@@ -14,7 +14,6 @@ from .calibration import rigid_transforms
 
 POSE_FILES = {"vo": "vo/vo.csv", "ins": "gps/ins.csv", "rtk": "gps/rtk.csv"}
 """File of a traverse by the source of poses."""
-INTERPOLATIONS = ("linear", "floor")
 _STEP = ("x", "y", "z", "roll", "pitch", "yaw")
 _PLACE = ("northing", "easting", "down", "roll", "pitch", "yaw")
 _MAX_GAP_US = 500_000
