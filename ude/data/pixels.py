@@ -116,8 +116,7 @@ class CachedPixels:
     dtype = np.uint8
 
     def __init__(self, pixels: SourcePixels, cache: FrameCache, offsets: Sequence[int]) -> None:
-        if tuple(cache.format.size) != pixels.size:
-            cache.require(size=pixels.size, crop=cache.format.crop)
+        cache.require(size=pixels.size, crop=cache.format.crop)
         conditions = () if pixels.translated is None else pixels.translated.conditions
         self.cache = cache
         self.shape: tuple[int, ...] = pixels.shape
@@ -178,6 +177,3 @@ class ResidentPixels(CachedPixels):
     def gather(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The batch with pixels, uint8, in place of the numbers of frames; on the batch's device."""
         return batch | {key: self._resident(batch[key]) for key in IMAGES if key in batch}
-
-
-Pixels = SourcePixels | CachedPixels | ResidentPixels

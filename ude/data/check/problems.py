@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ude.data.folders.listing import IMAGE_SUFFIXES
 from ude.data.sample import FrameSource
 from ude.files import DataError
 
@@ -17,8 +18,6 @@ ALL = "all"
 """Name of all conditions together."""
 MISSING = "no such file"
 """The problem of a file that is not there; kept apart from those of a file that is."""
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"})
-"""Of files with one image; a frame of another file, such as a video, can be read through its source only."""
 
 
 @dataclass(frozen=True, slots=True)

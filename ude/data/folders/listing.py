@@ -10,6 +10,7 @@ from ude.data.splits import read_split
 from ude.files import MissingFileError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
+"""Of files with one image."""
 
 
 def listed_frames(split: str, official: Sequence[str]) -> dict[str, tuple[str, int]] | None:
