@@ -29,6 +29,7 @@ setup(
     author="The ude authors",
     license="Apache-2.0",
     packages=find_packages(include=["ude", "ude.*"]),
+    package_data={"ude": ["evaluation/metrics.schema.json"]},
     # nuscenes-devkit needs numpy < 2, whose wheels end at Python 3.12
     python_requires=">=3.11",
     install_requires=[
@@ -44,6 +45,7 @@ setup(
         "pyyaml>=6.0.1",
         "safetensors>=0.5",
         "scikit-image>=0.24",
+        "scipy>=1.11",
         "tensorboard>=2.18",
         # 2.10 closed the last known way around weights_only=True, on which reading checkpoints rests
         "torch>=2.10",

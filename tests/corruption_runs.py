@@ -1,6 +1,7 @@
 """Calls of tools/evaluate_corruptions.py on the tiny world, with untrained networks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import evaluate_corruptions
@@ -52,15 +53,15 @@ def count_batches(monkeypatch: pytest.MonkeyPatch) -> dict:
 
     def predictor(weights, device):
         seen["loaded"] += 1
-        network = original(weights, device)
+        loaded = original(weights, device)
 
         def predict(images):
             if seen["batches"] == seen["stop"]:
                 raise KeyboardInterrupt
             seen["batches"] += 1
-            return torch.full_like(images[:, :1], 0.1) if seen["constant"] else network(images)
+            return torch.full_like(images[:, :1], 0.1) if seen["constant"] else loaded.predict(images)
 
-        return predict
+        return replace(loaded, predict=predict)
 
     monkeypatch.setattr(corruption_passes, "predictor", predictor)
     return seen

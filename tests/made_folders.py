@@ -1,4 +1,4 @@
-"""Small data in the forms of KITTI, DrivingStereo, Cityscapes and folders of one's own, whose numbers are known."""
+"""Small data in the forms of public data sets and of folders of one's own, whose numbers are known."""
 
 import json
 from pathlib import Path
@@ -146,6 +146,70 @@ def write_cityscapes(root: Path, *, frames: int = 4) -> Path:
             of = "" if name == annotated else "_sequence"
             write_png16(root / f"disparity{of}" / split / city / f"{name}_disparity.png", disparity)
     return root
+
+
+BOOSTER_BASELINE = 0.08
+"""Distance of the cameras [m]."""
+
+
+def write_booster(root: Path, *, size: tuple[int, int] = SIZE) -> Path:
+    """Two scenes in two and three kinds of light, four times as large as ``size``: 2 m away, and 4 m below the middle.
+
+    Their materials are 0 to 3 from left to right in the first scene, and 0 and 1 in the second. Every pixel but the
+    first of each block of 4 x 4 has a disparity and a material that no frame may have.
+    """
+    whole = (4 * size[0], 4 * size[1])
+    K = np.diag([4.0, 4.0, 1.0]) @ K_STEREO
+    for seed, (scene, materials) in enumerate({"Glass": 4, "Wood": 2}.items()):
+        folder = root / "train" / "balanced" / scene
+        for number in range(2 + seed):
+            write_picture(folder / "camera_00" / f"im{number}.png", 10 * seed + number, whole)
+        depth = np.where(np.arange(size[0]) < size[0] // 2, 2.0, 4.0)[:, None]
+        disparity = np.full(whole, 1e4, np.float32)
+        disparity[::4, ::4] = K[0, 0] * BOOSTER_BASELINE / depth
+        disparity[0, :8] = 0, 1, 2, 3, np.inf, 1, 2, 3  # no depth in the first two pixels of a frame
+        np.save(folder / "disp_00.npy", disparity)
+        mask = np.full(whole, 9, np.uint8)
+        mask[::4, ::4] = np.arange(size[1]) * materials // size[1]
+        Image.fromarray(mask).save(folder / "mask_cat.png")
+        projection = numbers(np.hstack([K, np.zeros((3, 1))]))
+        write_text(
+            folder / "calib_00-02.xml",
+            '<?xml version="1.0"?>\n<opencv_storage>\n<proj_matL type_id="opencv-matrix">\n  <rows>3</rows>\n'
+            f"  <cols>4</cols>\n  <dt>d</dt>\n  <data>\n    {projection}</data></proj_matL>\n"
+            f"<baselineLR>{1000 * BOOSTER_BASELINE}</baselineLR>\n</opencv_storage>\n",
+        )
+    return root
+
+
+def write_cleargrasp(root: Path, *, frames: int = 2) -> Path:
+    """Two cameras of the first part and one of the second: 0.5 m away, an object in the middle 0.25 m nearer."""
+    for seed, place in enumerate(("real-val/d415", "real-val/d435", "real-test/d435")):
+        folder = root / place
+        for number in range(frames):
+            write_picture(folder / f"{number:09d}-transparent-rgb-img.jpg", 10 * seed + number)
+            write_picture(folder / f"{number:09d}-opaque-rgb-img.jpg", 10 * seed + number + 5)
+            inside = np.zeros(SIZE, bool)
+            inside[16:32, 60 : 100 + number] = True
+            Image.fromarray(255 * inside.astype(np.uint8)).save(folder / f"{number:09d}-mask.png")
+            depth = np.where(inside, 0.25, 0.5).astype(np.float32)
+            depth[0, :3] = 0, np.nan, np.inf
+            write_exr(folder / f"{number:09d}-opaque-depth-img.exr", np.stack([depth] * 3, 2))
+        write_text(
+            folder / "camera_intrinsics.yaml", "camera_name: D\nxres: 160\nyres: 48\nfx: 115\nfy: 115\ncx: 80\ncy: 24\n"
+        )
+    return root
+
+
+def write_exr(path: Path, pixels: np.ndarray) -> None:
+    """An OpenEXR file of float32 (H, W) or (H, W, 3) in the order B, G, R."""
+    import os
+
+    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pixels, [cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF])
 
 
 K_OWN = {"K": [[100.0, 0.0, 79.5], [0.0, 100.0, 23.5], [0.0, 0.0, 1.0]], "size": [48, 160]}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ude.config import ConfigError, load_config
 from ude.config.validate import CHOICES
 from ude.evaluation.alignment import ALIGNMENTS, least_squares_depth, masked_median, median_scaled, mode_suffixes
 from ude.evaluation.protocols import PROTOCOLS
@@ -87,8 +88,20 @@ def test_no_valid_return_gives_nan():
 def test_modes_are_named_after_their_alignment():
     assert mode_suffixes("median", flip=True) == ("", "_flip", "_median", "_flip_median")
     assert mode_suffixes("least_squares", flip=False) == ("", "_least_squares")
+    assert mode_suffixes("none", flip=True) == ("", "_flip")
+    assert mode_suffixes("none", flip=False) == ("",)
 
 
 def test_the_config_knows_every_protocol_and_alignment():
     assert CHOICES["EVAL.PROTOCOL"] == tuple(PROTOCOLS)
     assert CHOICES["EVAL.ALIGNMENT"] == ALIGNMENTS
+
+
+@pytest.mark.parametrize("protocol", ["drivingstereo", "booster", "cleargrasp"])
+def test_a_protocol_for_one_source_is_refused_with_another(protocol, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"EVAL: {{PROTOCOL: {protocol}}}\n")
+    assert protocol == load_config(path, ["DATA.SOURCE", protocol]).EVAL.PROTOCOL
+    with pytest.raises(ConfigError, match=rf"EVAL\.PROTOCOL must not be {protocol}, .* with nuscenes") as caught:
+        load_config(path, [])
+    assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from pathlib import Path
 import cache_frames
 import check_data
 import evaluate_corruptions
+import evaluate_nuscenes
 import make_splits
 import prepare_robotcar
 import pytest
@@ -22,6 +23,7 @@ each_option = pytest.mark.parametrize(
         (prepare_robotcar, ["--raw", "raw"], "--traverse", ["2014-12-09-13-21-02"]),
         (prepare_robotcar, ["--raw", "raw"], "--condition", ["a=night-clear", "b=day-clear"]),
         (prepare_robotcar, ["--raw", "raw"], "--import-md4all", ["a.txt", "b.txt"]),
+        (evaluate_nuscenes, [], "--weights", ["run", "our student=run"]),
         (evaluate_corruptions, ["--weights", "run"], "--corruptions", ["fog", "snow"]),
         (evaluate_corruptions, ["--weights", "run"], "--severities", ["1", "3"]),
     ],
@@ -46,6 +48,16 @@ def test_keys_behind_an_option_of_several_values_are_overrides(tool, needed, opt
         arguments = parsed(tool, *words)
         assert getattr(arguments, name) == alone
         assert arguments.overrides == KEYS
+
+
+def test_keys_behind_two_options_of_several_values_are_overrides():
+    words = ["--weights", "run", "--corruptions", "fog", "snow", "--severities", "1", "3"]
+    for place in (5, 8):
+        arguments = parsed(evaluate_corruptions, *words[:place], *KEYS, *words[place:])
+        assert (arguments.corruptions, arguments.severities) == (["fog", "snow"], ["1", "3"])
+        assert arguments.overrides == KEYS
+    arguments = parsed(evaluate_nuscenes, "--weights", "a", "SEED", "1", "--weights", "b=c", "SEED", "2", "--no-report")
+    assert (arguments.weights, arguments.overrides) == (["a", "b=c"], ["SEED", "1", "SEED", "2"])
 
 
 def test_a_later_override_wins_wherever_it_stands():

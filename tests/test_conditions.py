@@ -40,7 +40,7 @@ def test_the_papers_phrase_comes_first_and_there_are_several_different_ones():
         assert condition.phrases[0] == first.get(name, condition.phrases[0])
         assert len(condition.phrases) == len(set(condition.phrases)) >= 5
         assert max(len(phrase) for phrase in condition.phrases) <= MAX_PHRASE
-    assert set(CONDITIONS) == {*first, "day", "tom"}
+    assert set(CONDITIONS) == {*first, "day", "opaque", "tom"}
 
 
 def test_without_a_caption_the_seed_draws_every_phrase_and_with_one_the_first_is_taken():

@@ -11,6 +11,7 @@ import pytest
 from ude.config import ConfigError, config_hash, dump_config, load_config
 from ude.config.command_line import parser, run_tool
 from ude.config.defaults import defaults
+from ude.config.validate import CHOICES
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -153,7 +154,7 @@ def test_every_problem_is_reported_at_once_with_file_and_key(write):
         "command line: KEY without VALUE: RUN.DEVICES",
         f"{base}: DATA.SIZE must be tuple like (320, 576), got 320",
         "command line: unknown key DATA.ROOOT; did you mean DATA.ROOT?",
-        f"{path}: STAGE must be one of teacher, student, got 'pupil'",
+        f"{path}: STAGE must be one of {', '.join(CHOICES['STAGE'])}, got 'pupil'",
         f"{path}: SOLVER.EPOCHS must be at least 1, got 0",
     ]
 

@@ -18,7 +18,8 @@ from foreign_weights import (
     save_monodepth2,
 )
 
-from ude.build import training
+from ude.build import networks
+from ude.build.stages.student import student as student_module
 from ude.config import ConfigError, load_config
 from ude.files import DataError, MissingFileError, load_foreign, lock_folder, sha256
 from ude.models import PoseNet, load_model
@@ -385,13 +386,13 @@ def test_a_training_starts_from_a_converted_run(md4all_run):
     overrides = ["MODEL.DEPTH.BACKBONE", "resnet18", "MODEL.DEPTH.WEIGHTS", str(run)]
     overrides += ["MODEL.DEPTH.INPUT_SIZE", "[64, 96]", "MODEL.DEPTH.NUM_SCALES", "2"]
     overrides += ["MODEL.DEPTH.NORMALISATION", "monodepth2"]
-    network = training.depth_net(load_config(CONFIGS / "nuscenes.yaml", overrides)).eval()
+    network = networks.depth_net(load_config(CONFIGS / "nuscenes.yaml", overrides)).eval()
     expected = load_depth_net(run)(images()).inverse_depths[1]
     assert torch.equal(network(images()).inverse_depths[1], expected)
     with pytest.raises(DataError, match=r"^MODEL\.DEPTH\.WEIGHTS: normalisation is monodepth2 in .* imagenet here"):
-        training.depth_net(load_config(CONFIGS / "nuscenes.yaml", overrides[:-2]))
+        networks.depth_net(load_config(CONFIGS / "nuscenes.yaml", overrides[:-2]))
     with pytest.raises(DataError, match=r"^MODEL\.DEPTH\.WEIGHTS: max_depth is 80\.0 in .* but 60\.0 here"):
-        training.depth_net(load_config(CONFIGS / "nuscenes.yaml", [*overrides, "MODEL.DEPTH.MAX", "60.0"]))
+        networks.depth_net(load_config(CONFIGS / "nuscenes.yaml", [*overrides, "MODEL.DEPTH.MAX", "60.0"]))
 
 
 def test_a_student_whose_features_are_not_those_of_its_teacher_is_told_why(md4all_run, tmp_path):
@@ -402,7 +403,7 @@ def test_a_student_whose_features_are_not_those_of_its_teacher_is_told_why(md4al
     overrides += ["MODEL.DEPTH.INPUT_SIZE", "[64, 96]"]
 
     def student(*more):
-        return training.stage(load_config(CONFIGS / "nuscenes.yaml", [*overrides, *more]))
+        return student_module(load_config(CONFIGS / "nuscenes.yaml", [*overrides, *more]))
 
     student()
     for key, value, reason in (

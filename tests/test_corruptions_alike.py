@@ -10,10 +10,10 @@ import pytest
 from corruption_runs import CONFIG, call, count_batches, document, error_of, save_runs
 from evaluation_frames import frame, measure
 
-from ude.build.corruption_passes import weights_hash
 from ude.build.evaluation import evenly_spread
+from ude.build.predictor_kinds import weights_hash
 from ude.evaluation.corruptions.frames import CorruptedFrames
-from ude.evaluation.results import read_results
+from ude.evaluation.result_files import read_results
 
 
 @pytest.fixture(scope="module")

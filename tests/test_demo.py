@@ -32,13 +32,15 @@ def files(folder):
 def test_report_shows_every_predictor_in_every_condition_and_says_how(output):
     report = (output / "report.html").read_text()
     for word in ("constant", "row mean", "mean depth map", "teacher", "student"):
-        assert f">{word}<" in report, word
+        assert f"{word}</span>" in report, word
     for word in ("day-clear", "night-clear", "day-rain", "night-rain", "day to night (training)"):
         assert word in report, word
     assert "ego = the data set&#x27;s ego poses" in report
     assert "Smallest form (--fast)" in report
     assert "python tools/demo.py --output" in report
-    assert report.count("data:image/jpeg;base64") >= 4 * 5 + 2 * 6  # a row per condition and per translation
+    assert report.count("data:image/webp;base64") == (4 + 2) * 6  # a frame per condition and per translation
+    for part in ("results", "paired-tests", "conditions", "error-over-range", "gap-closed", "frames", "training"):
+        assert f'<section id="{part}">' in report
     assert "http://" not in report.replace("http://www.w3.org", "")
     assert (output / "overview.jpg").stat().st_size > 1000
 

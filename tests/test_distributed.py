@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import in_processes, rows, tiny_data, tiny_fit
+from tiny_run import EVERY_TERM, in_processes, rows, tiny_data, tiny_fit
 
 from ude.engine import processes
 from ude.files import DataError, atomic, load_checkpoint
+from ude.models.encoders import add_lora
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = {"backbone": "tiny", "epochs": 3}  # 9 frames, 4 in a step: 2 steps per epoch
@@ -64,10 +65,18 @@ def test_the_batches_of_all_processes_are_those_of_one():
         assert len({*first, *second}) == 20
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_two_processes_train_like_one_with_twice_the_batch(stage, tmp_path):
-    alone = tiny_fit(tmp_path / "one", stage=stage, batch_size=4, **EPOCHS)
-    (first, first_losses), (second, second_losses) = fit_on_two(tmp_path / "two", stage=stage, **EPOCHS)
+def lora(network):
+    add_lora(network, rank=4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stage": "teacher"}, {"stage": "student"}, {"stage": "student", "weights": EVERY_TERM, "protect": lora}],
+    ids=["teacher", "student", "every-term"],
+)
+def test_two_processes_train_like_one_with_twice_the_batch(options, tmp_path):
+    alone = tiny_fit(tmp_path / "one", batch_size=4, **options, **EPOCHS)
+    (first, first_losses), (second, second_losses) = fit_on_two(tmp_path / "two", **options, **EPOCHS)
     seen = [[a + b for a, b in zip(one[:2], two[:2], strict=True)] for one, two in zip(first, second, strict=True)]
     assert seen == [[ids, conditions] for ids, conditions, _ in alone.seen]
     means = [(a + b) / 2 for a, b in zip(first_losses, second_losses, strict=True)]

@@ -6,17 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_foundation import MODELS, lively, save_depth_anything
 from tiny_networks import tiny_depth_anything
 from torch import nn
-from transformers import (
-    BeitConfig,
-    DPTConfig,
-    DPTForDepthEstimation,
-    DPTImageProcessor,
-    ZoeDepthConfig,
-    ZoeDepthForDepthEstimation,
-    ZoeDepthImageProcessor,
-)
+from transformers import DPTImageProcessor
 from transformers import logging as transformers_logging
 
 from ude.files import DataError
@@ -24,74 +17,6 @@ from ude.models.foundation import FoundationDepth
 
 SIZE = (64, 112)
 transformers_logging.disable_progress_bar()
-
-
-def lively(model):
-    """A model whose last layer does not end in a row of zeros, which random weights before a ReLU often do."""
-    with torch.no_grad():
-        for parameter in model.head.parameters():
-            parameter.abs_()
-    return model
-
-
-def depth_anything(folder, **processor):
-    lively(tiny_depth_anything()).save_pretrained(folder)
-    sizes = {"size": {"height": 70, "width": 70}, "keep_aspect_ratio": True, "ensure_multiple_of": 14}
-    DPTImageProcessor(**{**sizes, **processor}).save_pretrained(folder)
-
-
-def dpt(folder, **processor):
-    config = DPTConfig(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=64,
-        patch_size=16,
-        backbone_out_indices=[0, 1, 2, 3],
-        neck_hidden_sizes=[4, 8, 8, 16],
-        fusion_hidden_size=8,
-        head_in_index=-1,
-        reassemble_factors=[4, 2, 1, 0.5],
-    )
-    lively(DPTForDepthEstimation(config)).save_pretrained(folder)
-    DPTImageProcessor(**{"size": {"height": 96, "width": 96}, **processor}).save_pretrained(folder)
-
-
-def zoedepth(folder, **processor):
-    backbone = BeitConfig(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=64,
-        patch_size=16,
-        use_relative_position_bias=True,
-        reshape_hidden_states=False,
-        out_indices=[1, 2, 3, 4],
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    config = ZoeDepthConfig(
-        backbone_config=backbone,
-        neck_hidden_sizes=[4, 8, 8, 16],
-        fusion_hidden_size=8,
-        bottleneck_features=8,
-        num_relative_features=4,
-        bin_embedding_dim=8,
-        num_attractors=[2, 2, 2, 2],
-        bin_configurations=[{"n_bins": 4, "min_depth": 0.5, "max_depth": 40.0, "name": "kitti"}],
-    )
-    model = ZoeDepthForDepthEstimation(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:  # larger than usual, so that images get different maps
-                parameter.normal_(0, 2 * parameter[0].numel() ** -0.5)
-    model.save_pretrained(folder)
-    sizes = {"size": {"height": 64, "width": 96}, "ensure_multiple_of": 32}
-    ZoeDepthImageProcessor(**{**sizes, **processor}).save_pretrained(folder)
-
-
-MODELS = {"depth_anything": depth_anything, "dpt": dpt, "zoedepth": zoedepth}
 
 
 def blob(size, row, column):
@@ -174,7 +99,7 @@ def test_a_map_does_not_depend_on_the_other_images(tmp_path, kind):
 
 
 def test_every_column_of_the_image_reaches_depth_anything_whatever_its_processor(tmp_path):
-    depth_anything(tmp_path, size={"height": 83, "width": 83}, ensure_multiple_of=1)
+    save_depth_anything(tmp_path, size={"height": 83, "width": 83}, ensure_multiple_of=1)
     network = FoundationDepth(tmp_path)
     images = torch.rand(1, 3, 83, 83, generator=torch.Generator().manual_seed(0))
     changed = images.clone()
@@ -210,7 +135,7 @@ def test_weights_in_half_precision_are_computed_with_in_full(tmp_path):
 
 
 def test_code_in_a_models_folder_is_never_run(tmp_path):
-    depth_anything(tmp_path)
+    save_depth_anything(tmp_path)
     ran = tmp_path / "ran"
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ude.data.folders.booster import BoosterFrames
 from ude.data.folders.cityscapes import CityscapesFrames
+from ude.data.folders.cleargrasp import ClearGraspFrames
 from ude.data.folders.drivingstereo import DrivingStereoFrames
 from ude.data.folders.image_folder import ImageFolderFrames
 from ude.data.folders.kitti import KittiFrames
@@ -34,6 +36,7 @@ class Case:
         distance: it knows how far its frames are apart.
         poses: it knows how its frames lie to each other.
         linked: neighbours of its frames are frames of it, too.
+        shrink: its frames are by this factor smaller than the image files.
     """
 
     source: FrameSource
@@ -41,6 +44,7 @@ class Case:
     distance: bool = True
     poses: bool = True
     linked: bool = True
+    shrink: int = 1
 
 
 Build = Callable[[pytest.FixtureRequest, Path], Case]
@@ -90,6 +94,14 @@ def drivingstereo_fog(request: pytest.FixtureRequest, folder: Path) -> Case:
 def cityscapes(request: pytest.FixtureRequest, folder: Path) -> Case:
     root = made_folders.write_cityscapes(folder, frames=3)
     return Case(CityscapesFrames(root, split="val", offsets=(1,)), poses=False)
+
+
+def booster(request: pytest.FixtureRequest, folder: Path) -> Case:
+    return Case(BoosterFrames(made_folders.write_booster(folder)), distance=False, poses=False, shrink=4)
+
+
+def cleargrasp(request: pytest.FixtureRequest, folder: Path) -> Case:
+    return Case(ClearGraspFrames(made_folders.write_cleargrasp(folder)), distance=False, poses=False)
 
 
 def image_folder(request: pytest.FixtureRequest, folder: Path) -> Case:
@@ -147,7 +159,8 @@ def real_nuscenes(request: pytest.FixtureRequest, folder: Path) -> Case:
 
 BUILDS: tuple[Build, ...] = (
     *(nuscenes, nuscenes_evaluation, robotcar, robotcar_evaluation, kitti, kitti_without_oxts, drivingstereo),
-    *(drivingstereo_fog, cityscapes, image_folder, image_folder_with_depth, video, cropped, without_some),
+    *(drivingstereo_fog, cityscapes, booster, cleargrasp, image_folder, image_folder_with_depth, video, cropped),
+    without_some,
 )
 needs_samples = pytest.mark.skipif(not REAL.is_dir(), reason="UDE_REAL_SAMPLES names no folder of real samples")
 
@@ -266,7 +279,7 @@ def test_the_named_file_holds_the_pixels(case):
         path = source.image_path(0, offset)
         assert path.is_file()
         with Image.open(path) as image:
-            stored = np.asarray(image.convert("RGB")).astype(int)
+            stored = np.asarray(image.convert("RGB").reduce(case.shrink)).astype(int)
         found = source.image(0, offset).astype(int)
         top, left = 0, 0
         if stored.shape != found.shape:  # cropped
@@ -354,6 +367,17 @@ def test_sparse_and_dense_depth_are_the_same(case):
         assert np.isfinite(depth).all()
         assert (np.flatnonzero(dense) == pixel).all()
         assert (dense.ravel()[pixel] == depth).all()
+
+
+def test_classes_are_of_every_pixel(case):
+    source = case.source
+    if not hasattr(source, "pixel_class"):
+        return
+    for index in (0, len(source) - 1):
+        classes = source.pixel_class(index)
+        assert classes.dtype == np.int8
+        assert classes.shape == source.native_size(index)
+        assert classes.min() >= -1
 
 
 def test_missing_depth_is_an_error(case):

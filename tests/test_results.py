@@ -2,15 +2,30 @@
 
 import csv
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import torch
 from evaluation_frames import frame, measure
+from json_schema import violations
+from made_results import made_results
 from torch import distributed, multiprocessing
 
+from ude.evaluation import result_files
 from ude.evaluation.accumulate import CONDITIONS, condition_means
-from ude.evaluation.results import Results, read_results, write_results
+from ude.evaluation.result_files import read_results, results_json, utc_time, write_results
+from ude.evaluation.results import Results
 from ude.files import DataError, MissingFileError
+
+SCHEMA = json.loads((Path(result_files.__file__).parent / "metrics.schema.json").read_text())
 
 
 def test_the_files_say_null_and_not_available_and_keep_every_frame(tmp_path):
@@ -23,7 +38,8 @@ def test_the_files_say_null_and_not_available_and_keep_every_frame(tmp_path):
         raise AssertionError(f"{token} is not JSON")
 
     written = json.loads((tmp_path / "eval/metrics.json").read_text(), parse_constant=refuse)
-    assert written["schema_version"] == 1
+    assert violations(written, SCHEMA) == []
+    assert written["schema_version"] == 2
     assert written["run"] == {"seed": 3, "commit": None}
     assert written["skipped"] == ["far"]
     assert written["conditions"]["day-clear"]["frames"] == 4
@@ -67,8 +83,12 @@ def test_two_processes_report_what_one_process_reports(tmp_path):
     multiprocessing.spawn(evaluate_share, args=(2, str(tmp_path)), nprocs=2)
     frames = [frame(f"frame-{number}", CONDITIONS[number % 3]) for number in range(5)]
     write_results(tmp_path / "single", measure(frames), extra={})
-    for name in ("metrics.json", "per_frame.csv", "table.md"):
+    for name in ("per_frame.csv", "table.md", "table.tex"):
         assert (tmp_path / "0" / name).read_text() == (tmp_path / "1" / name).read_text()
+    ranks = [json.loads((tmp_path / rank / "metrics.json").read_text()) for rank in "01"]
+    timed = {"written", "speed"}
+    first, second = ({name: part for name, part in rank.items() if name not in timed} for rank in ranks)
+    assert first == second
     single, double = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("single", "0"))
     for row, means in single["conditions"].items():
         values = {name: value for name, value in means.items() if value is not None}
@@ -89,7 +109,14 @@ def test_stored_results_are_read_back(tmp_path):
     read = read_results(tmp_path)
     assert read.frames == results.frames
     assert read.modes == results.modes
-    assert read.to_json() == results.to_json()
+    assert results_json(read) == results_json(results)
+
+
+def of_version_1(document: dict, run: dict) -> dict:
+    """A metrics.json as it was before schema_version 2 and before protocols."""
+    rules, kept = document["rules"], ("frames", "skipped", "conditions")
+    bounds = {name: rules[name] for name in ("min_depth", "max_depth")}
+    return {"schema_version": 1, **bounds, **{name: document[name] for name in kept}, "run": run}
 
 
 def test_results_keep_their_protocol_and_older_ones_have_that_of_their_run(tmp_path):
@@ -98,10 +125,126 @@ def test_results_keep_their_protocol_and_older_ones_have_that_of_their_run(tmp_p
     assert text.startswith("Protocol kitti_eigen, alignment least_squares, LiDAR depths from 0.1 m to 60 m\n\nplain")
     assert read_results(tmp_path).rules == results.rules
     document = json.loads((tmp_path / "metrics.json").read_text())
-    for run, expected in (({"protocol": "ude"}, "ude"), ({}, "md4all")):
-        older = {name: value for name, value in document.items() if name != "protocol"} | {"run": run}
-        (tmp_path / "metrics.json").write_text(json.dumps(older))
-        assert read_results(tmp_path).protocol == expected
+    for run, top, expected in (
+        ({"protocol": "ude"}, {}, "ude"),
+        ({}, {}, "md4all"),
+        ({"protocol": "ude"}, {"protocol": "kitti_garg"}, "kitti_garg"),
+    ):
+        (tmp_path / "metrics.json").write_text(json.dumps(of_version_1(document, run) | top))
+        read = read_results(tmp_path)
+        assert (read.protocol, read.rules["alignment"], read.max_depth) == (expected, "least_squares", 60.0)
+        assert read.frames == results.frames
+        assert (read.ranges, read.seconds) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["missing column", "protocol without alignment", "classes", "no scenes"])
+def test_every_kind_of_results_obeys_the_schema_and_is_read_back(tmp_path, name):
+    results = {
+        "missing column": made_results(alignment="_least_squares", plain=False),
+        "protocol without alignment": made_results(alignment=""),
+        "classes": made_results(protocol="booster", alignment="_least_squares", max_depth=10.0),
+        "no scenes": measure([frame("a"), frame("b")], flip=False),
+    }[name]
+    write_results(tmp_path, results, extra={"config": {"DATA": {"SIZE": [8, 12]}}})
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert violations(document, SCHEMA) == []
+    assert results_json(read_results(tmp_path)) == results_json(results)
+    text = (tmp_path / "table.md").read_text() + (tmp_path / "per_frame.csv").read_text()
+    assert "nan" not in text.lower()
+    if name == "missing column":
+        assert document["conditions"]["day-clear"]["abs_rel"] is None
+        assert "abs_rel" not in document["conditions"]["day-clear"]["intervals"]
+        assert "n/a" in text
+    if name == "classes":
+        assert document["frames"] == 3 * 8 * 5
+        assert list(document["conditions"]) == ["tom", "other", "all"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"written": "21.11.2026 19:30"}, r"\$\.written: '21\.11\.2026 19:30' is not like"),
+        ({"frames": "5"}, r"\$\.frames: '5' is no integer"),
+        ({"surprise": 1}, r"\$: surprise is not known"),
+        ({"speed": {"seconds": 1.0}}, r"\$\.speed: frames_per_second is missing"),
+        ({"conditions": {"all": {"frames": 1, "intervals": {"abs_rel": [1.0]}}}}, r"intervals\.abs_rel: fewer than 2"),
+        (
+            {"conditions": {"all": {"frames": 1, "intervals": None, "abs_rel": "n/a"}}},
+            r"all\.abs_rel: 'n/a' is no number",
+        ),
+    ],
+)
+def test_the_schema_sees_what_is_wrong(tmp_path, change, message):
+    write_results(tmp_path, stored(), extra={})
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert any(re.search(message, found) for found in violations(document | change, SCHEMA))
+
+
+def test_a_value_that_is_not_finite_leaves_no_finished_folder(tmp_path):
+    results = stored()
+    broken = replace(results, means={**results.means, "all": {**results.means["all"], "abs_rel": float("nan")}})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_results(tmp_path, broken, extra={})
+    assert not (tmp_path / "metrics.json").exists()
+
+
+FOREIGN = """
+import json, locale, sys, time
+sys.path.insert(0, sys.argv[2])
+try:
+    locale.setlocale(locale.LC_ALL, sys.argv[3])
+except locale.Error:
+    sys.exit(77)
+from made_results import made_results
+from ude.evaluation.comparison_text import comparison_markdown
+from ude.evaluation.result_files import read_results, results_json, write_results
+from ude.evaluation.summary import comparison_table
+results = made_results()
+print(write_results(sys.argv[1], results, extra={"names": "\\u591c"}))
+assert results_json(read_results(sys.argv[1])) == results_json(results)
+print(comparison_markdown(comparison_table({"a": [results, results], "b": [results]})))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["C", "de_DE.UTF-8"])
+def test_language_and_time_zone_of_the_machine_change_no_file(tmp_path, language):
+    here, there = tmp_path / "here", tmp_path / "there"
+    write_results(here, made_results(), extra={"names": "\u591c"})
+    compiler = shutil.which("localedef")
+    if compiler and language != "C":
+        name, _, charmap = language.partition(".")
+        subprocess.run([compiler, "-i", name, "-f", charmap, tmp_path / language], capture_output=True, check=False)
+    settings = {
+        "LOCPATH": str(tmp_path),
+        "LC_ALL": language,
+        "TZ": "Asia/Kathmandu",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+    }
+    command = [sys.executable, "-c", FOREIGN, str(there), str(Path(__file__).parent), language]
+    run = subprocess.run(command, env=os.environ | settings, capture_output=True, check=False)
+    if run.returncode == 77:
+        pytest.skip(f"this machine has no {language}")
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+    for name in ("per_frame.csv", "table.md", "table.tex"):
+        assert (there / name).read_bytes() == (here / name).read_bytes()
+    first, second = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (here, there))
+    times = [datetime.fromisoformat(document.pop("written")) for document in (first, second)]
+    assert first == second
+    assert timedelta(0) <= times[1] - times[0] < timedelta(minutes=5)
+
+
+def test_times_are_those_of_utc_wherever_the_machine_is(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        written = datetime.fromisoformat(utc_time())
+        assert written.tzinfo == UTC
+        assert abs(written - datetime.now(UTC)) < timedelta(minutes=1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_missing_or_damaged_results_are_refused_by_name(tmp_path):
@@ -111,4 +254,20 @@ def test_missing_or_damaged_results_are_refused_by_name(tmp_path):
     table = tmp_path / "per_frame.csv"
     table.write_text(table.read_text().replace("0.", "x"))
     with pytest.raises(DataError, match=r"has no readable results .*evaluate again"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: text.rindex("frame-3")], r"per_frame\.csv has 4 of 5 frames"),
+        (lambda text: text[: text.rindex(",")], r"frame frame-3 in per_frame\.csv"),
+        (lambda text: text.replace("0.", "nan", 1), r"could not convert|in per_frame\.csv"),
+    ],
+)
+def test_cut_off_frames_are_noticed(tmp_path, damage, message):
+    write_results(tmp_path, stored(), extra={})
+    table = tmp_path / "per_frame.csv"
+    table.write_text(damage(table.read_text()))
+    with pytest.raises(DataError, match=message):
         read_results(tmp_path)

@@ -24,6 +24,7 @@ TRAIN_AND_VAL = {
     "cityscapes": ("train", "val"),
     "image_folder": ("train", "val"),
 }
+EVALUATION_ONLY = {"booster": "train", "cleargrasp": "real"}
 WITHOUT_SPEED = ("drivingstereo", "image_folder")
 each_source = pytest.mark.parametrize("name", TRAIN_AND_VAL)
 
@@ -64,7 +65,19 @@ def names(source):
 
 
 def test_every_source_of_the_config_is_tried_here():
-    assert TRAIN_AND_VAL.keys() == SOURCES.keys()
+    assert TRAIN_AND_VAL.keys() | EVALUATION_ONLY.keys() == SOURCES.keys()
+
+
+@pytest.mark.parametrize("name", EVALUATION_ONLY)
+def test_a_source_without_neighbours_is_for_evaluation_only(name, tmp_path):
+    root = getattr(made_folders, f"write_{name}")(tmp_path / name)
+    split = EVALUATION_ONLY[name]
+    data = {"SOURCE": name, "ROOT": str(root), "SPLIT_TRAIN": split, "SPLIT_VAL": split}
+    (tmp_path / "config.yaml").write_text(json.dumps({"DATA": data, "EVAL": {"PROTOCOL": name}}))
+    cfg = load_config(tmp_path / "config.yaml", [])
+    assert len(evaluation_source(cfg, split)) > 3
+    with pytest.raises(EmptySplitError, match="lack a neighbour"):
+        training_source(cfg)
 
 
 @each_source

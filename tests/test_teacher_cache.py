@@ -19,7 +19,7 @@ from ude.build.identity import LEARNED_FROM
 from ude.config import config_hash
 from ude.config.defaults import defaults
 from ude.data.transforms import DeviceTransform
-from ude.engine import Solver, StudentModule, StudentWeights, teacher_cache
+from ude.engine import Solver, StudentModule, StudentWeights, reliability, teacher_cache
 from ude.engine import student as student_stage
 from ude.engine.teacher_cache import TeacherCache
 from ude.models import DepthNet, PoseNet
@@ -270,7 +270,7 @@ def student(cache, **weights):
         solver=Solver(lr_encoder=1e-3, lr_decoder=1e-3),
     )
     if cache is not None:
-        cache.begin(FRAMES, module._frozen_networks())
+        cache.begin(FRAMES, module.frozen)
     return module.train()
 
 
@@ -306,36 +306,70 @@ def epochs(module, count=2, size=2, keys=None):
     return terms
 
 
-@pytest.mark.parametrize("reliability", ["teacher_better", "off"])
-def test_cached_training_is_bit_equal_to_uncached(tmp_path, reliability):
-    plain, cached = student(None, reliability=reliability), student(TeacherCache(tmp_path), reliability=reliability)
+EVERYTHING = {
+    "reliability_regions": 12,
+    "reliability_margin": 0.001,
+    "reliability_sources": "mean",
+    "reliability_out_of_view": "keep",
+    "semantic_margin": 0.9,
+    "features": 0.1,
+    "ordinal": 0.1,
+}
+
+
+@pytest.mark.parametrize("weights", [{}, {"reliability": "off"}, EVERYTHING], ids=["default", "off", "everything"])
+def test_cached_training_is_bit_equal_to_uncached(tmp_path, weights):
+    plain, cached = student(None, **weights), student(TeacherCache(tmp_path), **weights)
     assert epochs(plain) == epochs(cached)
     other = cached.depth_net.state_dict()
     assert all(torch.equal(value, other[name]) for name, value in plain.depth_net.state_dict().items())
-    assert (plain.frozen["teacher"].calls, cached.frozen["teacher"].calls) == (6, 3)
+    assert (plain.frozen.networks["teacher"].calls, cached.frozen.networks["teacher"].calls) == (6, 3)
+
+
+def test_superpixels_and_views_are_found_once_per_frame(tmp_path, monkeypatch):
+    found = []
+    original = reliability.superpixels
+    monkeypatch.setattr(reliability, "superpixels", lambda *args: found.append(1) or original(*args))
+    module = student(TeacherCache(tmp_path), **EVERYTHING)
+    epochs(module, count=3)
+    assert len(found) == len(FRAMES)
+    assert set(module.frozen.cache.shapes) == {"inverse_depth", "poses", "error", "seen", "regions", "features"}
+
+
+def test_the_guide_runs_once_per_frame_and_decides_the_order(tmp_path):
+    class Guide(nn.Module):
+        def forward(self, images):
+            return images.mean(1, keepdim=True)
+
+    guided = student(TeacherCache(tmp_path), ordinal=1.0)
+    guided.frozen.networks["guide"] = Counted(Guide())
+    terms = epochs(guided)
+    assert guided.frozen.networks["guide"].calls == 3
+    assert terms[0]["distillation"] == epochs(student(None, ordinal=1.0))[0]["distillation"]
+    assert terms[0]["ordinal"] != epochs(student(None, ordinal=1.0))[0]["ordinal"]
 
 
 def test_frozen_networks_run_once_per_frame_and_never_again(tmp_path):
     module = student(TeacherCache(tmp_path))
     epochs(module, count=1)
-    assert (module.frozen["teacher"].calls, module.frozen["pose"].calls) == (3, 3)
+    assert (module.frozen.networks["teacher"].calls, module.frozen.networks["pose"].calls) == (3, 3)
     epochs(module, count=3)
-    assert (module.frozen["teacher"].calls, module.frozen["pose"].calls) == (3, 3)
+    assert (module.frozen.networks["teacher"].calls, module.frozen.networks["pose"].calls) == (3, 3)
 
 
 def test_a_resumed_student_goes_on_with_the_cache_after_one_batch(tmp_path):
     epochs(student(TeacherCache(tmp_path)))
     module = student(TeacherCache(tmp_path))
     epochs(module, count=1)
-    assert module.frozen["teacher"].calls == 1  # the first batch says what is kept
+    assert module.frozen.networks["teacher"].calls == 1  # the first batch says what is kept
 
 
 def test_without_reliability_there_are_no_poses_neighbours_or_errors(tmp_path):
     module = student(TeacherCache(tmp_path), reliability="off")
     epochs(module, keys=["target", "depth_input", "flipped"])
-    assert module.frozen["pose"].calls == 0
-    assert module.frozen["teacher"].calls == 3
-    assert set(module.cache.shapes) == {"inverse_depth", "features"}
+    assert module.frozen.networks["pose"].calls == 0
+    assert module.frozen.networks["teacher"].calls == 3
+    assert set(module.frozen.cache.shapes) == {"inverse_depth", "features"}
 
 
 def test_colour_jitter_does_not_decide_where_the_teacher_is_believed():
@@ -353,19 +387,19 @@ def test_features_larger_than_the_maps_are_computed_in_every_step(tmp_path):
             return images.mean((1, 2, 3))[:, None, None, None] + torch.rand(1, 128 * 9, *cells)[:, ::9]
 
     def maps_smaller_than_features(module):
-        return module._worth_keeping(
+        return module.frozen._worth_keeping(
             {"inverse_depth": torch.zeros(2, 1, 4, 4), "features": torch.zeros(2, 17, 1, 1)}
         ).keys()
 
     module = student(TeacherCache(tmp_path), reliability="off")
     assert not maps_smaller_than_features(module)  # the teacher runs for them anyway
-    module.frozen["semantic"] = Large(nn.Identity())
+    module.frozen.networks["semantic"] = Large(nn.Identity())
     assert maps_smaller_than_features(module) == {"inverse_depth"}
-    module._worth_keeping = lambda known: {"inverse_depth": known["inverse_depth"]}
+    module.frozen._worth_keeping = lambda known: {"inverse_depth": known["inverse_depth"]}
     plain = student(None, reliability="off")
-    plain.frozen["semantic"] = Large(nn.Identity())
+    plain.frozen.networks["semantic"] = Large(nn.Identity())
     assert epochs(module) == epochs(plain)
-    assert (module.frozen["teacher"].calls, module.frozen["semantic"].calls) == (3, 6)
+    assert (module.frozen.networks["teacher"].calls, module.frozen.networks["semantic"].calls) == (3, 6)
 
 
 def test_frames_are_only_augmented_for_a_pose_network_that_is_trained():
@@ -435,6 +469,34 @@ def test_a_run_learns_the_same_with_and_without_the_cache_and_removes_it(world_r
     assert train_student(world_root, teacher, tmp_path, "MODEL.TEACHER_CACHE", "False") == 0
     assert_same(learned(whole), learned(tmp_path))
     assert not (whole / "student" / "teacher_cache").exists()
+
+
+def test_every_key_of_the_objective_reaches_the_student(world_root, teacher, tmp_path):
+    keys = {
+        "DISTILLATION": 0.5,
+        "SEMANTIC": 0.25,
+        "SEMANTIC_MARGIN": 0.75,
+        "RELIABILITY": "as_printed",
+        "SSIM_WEIGHT": 0.5,
+        "RELIABILITY_SOURCES": "mean",
+        "RELIABILITY_OUT_OF_VIEW": "keep",
+        "RELIABILITY_MARGIN": 0.125,
+        "RELIABILITY_REGIONS": 30,
+        "FEATURES": 0.0625,
+        "ORDINAL": 0.03125,
+    }
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            StudentModule, "on_fit_start", lambda self, run=StudentModule.on_fit_start: made.append(self) or run(self)
+        )
+        options = [text for key, value in keys.items() for text in (f"LOSS.{key}", str(value))]
+        assert train_student(world_root, teacher, tmp_path, "RUN.MAX_STEPS", "2", "SEED", "7", *options) == 0
+    (module,) = made
+    assert {name.upper(): value for name, value in vars(module.weights).items()} == keys
+    assert module.seed == 7
+    losses, _ = learned(tmp_path)
+    assert losses[0].keys() >= {"loss/distillation", "loss/semantic", "loss/features", "loss/ordinal"}
 
 
 def test_an_interrupted_run_keeps_the_cache_and_resumes_bit_for_bit(world_root, teacher, whole, tmp_path, monkeypatch):

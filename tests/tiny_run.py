@@ -85,12 +85,24 @@ class MadeUpTranslations:
         return self.source.image(int(frame_id[-2:])) // (4 if condition == "night" else 2)
 
 
+class Brightness(torch.nn.Module):
+    """A model of relative depth for which what is bright is near."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(1, keepdim=True)
+
+
 def network(backbone: str) -> DepthNet:
     torch.manual_seed(0)
     return DepthNet(backbone=backbone, num_scales=1, input_height=SIZE[0], input_width=SIZE[1])
 
 
-def tiny_module(stage: str = "teacher", backbone: str = "resnet_small") -> TeacherModule | StudentModule:
+def tiny_module(
+    stage: str = "teacher",
+    backbone: str = "resnet_small",
+    weights: StudentWeights | None = None,
+    protect: Callable[[DepthNet], None] | None = None,
+) -> TeacherModule | StudentModule:
     """A teacher or a student that notes what it saw in every step, and can be made to fail."""
 
     class Noted(TeacherModule if stage == "teacher" else StudentModule):
@@ -106,10 +118,14 @@ def tiny_module(stage: str = "teacher", backbone: str = "resnet_small") -> Teach
     if stage == "teacher":
         module = Noted(network(backbone), weights=TeacherWeights(), **shared)
     else:
-        module = Noted(network(backbone), teacher=network(backbone), weights=StudentWeights(), **shared)
+        depth_net = network(backbone)
         with torch.no_grad():  # else it were equal to its teacher
-            for parameter in module.depth_net.parameters():
+            for parameter in depth_net.parameters():
                 parameter.mul_(0.9)
+        if protect is not None:
+            protect(depth_net)
+        frozen = {"teacher": network(backbone), "guide": None if weights is None else Brightness()}
+        module = Noted(depth_net, weights=weights or StudentWeights(), **frozen, **shared)
     module.seen, module.noted_losses, module.at, module.action = [], [], None, None
     return module
 
@@ -141,10 +157,12 @@ def tiny_fit(
     workers: int = 0,
     devices: int = 1,
     batch_size: int = 2,
+    weights: StudentWeights | None = None,
+    protect: Callable[[DepthNet], None] | None = None,
     **options: int,
 ) -> TeacherModule | StudentModule:
     """Train in a folder, or go on with what was begun there; does an action at the beginning of a step."""
-    module = tiny_module(stage, backbone)
+    module = tiny_module(stage, backbone, weights, protect)
     module.at, module.action = at, action
     module.seen = [] if seen is None else seen
     chosen = {"accelerator": "cpu", "devices": devices, "log_every": 1, "checkpoint_every": 2} | options
@@ -159,6 +177,17 @@ def tiny_fit(
                 identity={"config_hash": "hash"},
             )
     return module
+
+
+EVERY_TERM = StudentWeights(
+    semantic_margin=0.9,
+    reliability_sources="mean",
+    reliability_out_of_view="keep",
+    reliability_margin=0.001,
+    reliability_regions=20,
+    features=0.1,
+    ordinal=0.1,
+)
 
 
 def power_cut() -> None:

@@ -34,7 +34,11 @@ def build_parser() -> ArgumentParser:
         default="memmap",
         help="memmap: exact bytes; jpeg: a sixth of the room or less, at 40 dB (default: %(default)s)",
     )
-    options.add_argument("--lidar", action="store_true", help="also keep LiDAR depth of the splits to evaluate on")
+    options.add_argument(
+        "--lidar",
+        action="store_true",
+        help="also keep LiDAR depth of the splits to evaluate on, and of train if the stage learns from it",
+    )
     options.add_argument("--threads", type=int, metavar="N", help="images to decode at a time (default: one per core)")
     return options
 
@@ -44,12 +48,9 @@ def run(args: Namespace) -> int:
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads {args.threads}: must be at least 1")
     cfg = load_config(args.cfg, args.overrides)
-    from ude.build.caches import TRAIN, write_frames, write_lidar
+    from ude.build.caches import lidar_splits, write_frames, write_lidar
 
-    evaluated = [split for split in args.split if split != TRAIN]
-    if args.lidar and not evaluated:
-        raise ConfigError("--lidar keeps depth to evaluate with: name such a split, too, as in --split val")
-
+    with_lidar = lidar_splits(cfg, args.split) if args.lidar else []
     made = write_frames(cfg, args.split, store=args.format, threads=args.threads)
     for problem in made.problems:
         print(f"cannot be read: {problem}", file=sys.stderr)
@@ -57,8 +58,8 @@ def run(args: Namespace) -> int:
         f"{cfg.DATA.CACHE_ROOT}: {made.made} files decoded, {made.kept} kept, {len(made.problems)} unreadable, "
         f"{made.bytes / 1e9:.2f} GB"
     )
-    if args.lidar:
-        print(f"LiDAR depth: {write_lidar(cfg, evaluated)} frames projected")
+    if with_lidar:
+        print(f"LiDAR depth: {write_lidar(cfg, with_lidar)} frames projected")
     return 0
 
 

@@ -1,25 +1,30 @@
 """The demo's evaluation and its report.html."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from yacs.config import CfgNode
 
-from ude.build.comparison import baseline_predictors, compare, split_gallery, translation_gallery
-from ude.build.evaluation import device, evaluation_name, predictor, results_extra
-from ude.build.sources import evaluation_source
-from ude.build.training import run_folder
+from ude.build.comparison import baseline_predictors, compare
+from ude.build.evaluation import evaluation_name, results_extra
+from ude.build.pictures import translation_pictures
+from ude.build.predictors import NamedPredictor, device, predictor
+from ude.build.report import evaluation_report
+from ude.build.runs import run_folder
 from ude.config import load_config
 from ude.data.translated import TranslatedFrames
 from ude.evaluation.charts import Chart, Curve
-from ude.evaluation.gallery import GalleryRow
+from ude.evaluation.gallery import Gallery, gallery_row
 from ude.evaluation.report import Highlight, Report, render_report
-from ude.evaluation.results import MODE_TITLES, Results, write_results
-from ude.evaluation.summary import REPORTED, GapRow, gap_rows, results_table
+from ude.evaluation.result_files import write_results
+from ude.evaluation.results import MODE_TITLES, Results
+from ude.evaluation.summary import REPORTED, GapRow, gap_rows
 from ude.files import read_json, read_jsonl, write_image, write_json, write_text
 
 SPLIT = "test"
+_TRANSLATED = "Depth and error in the rows of training frames are those of the translation."
 
 
 def write_report(config: Path, overrides: Sequence[str], *, fast: bool) -> str:
@@ -41,21 +46,17 @@ def write_report(config: Path, overrides: Sequence[str], *, fast: bool) -> str:
     if report.is_file() and stamp.is_file() and read_json(stamp) == made_from:
         return f"report: {report} (there already)"
     runs = {"teacher": Path(cfg.MODEL.TEACHER), "student": run_folder(cfg)}
-    networks = {name: predictor(run, device(cfg)) for name, run in runs.items()}
-    results = compare(cfg, {**baseline_predictors(cfg), **networks}, SPLIT)
+    networks = {name: predictor(run, device(cfg), name=name) for name, run in runs.items()}
+    predictors = baseline_predictors(cfg) | networks
+    results = compare(cfg, predictors, SPLIT)
     texts = []
     for name, run in runs.items():
         extra = results_extra(cfg, weights=str(run), split=SPLIT)
         write_results(run / "eval" / evaluation_name(cfg, SPLIT), results[name], extra=extra)
         texts.append(_tables(name, results[name]))
-    gallery = list(
-        split_gallery(cfg, networks, evaluation_source(cfg, SPLIT), conditions=REPORTED, frames=1 if fast else 3)
-    )
-    translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
-    gallery += translation_gallery(cfg, networks, translated, frames=1 if fast else 3)
-    gaps = gap_rows(results["teacher"], results["student"])
-    write_text(report, render_report(_report(cfg, results, gallery, gaps, runs, fast)))
-    write_image(report.with_name("overview.jpg"), _overview(gallery))
+    made = _report(cfg, results, predictors, runs, fast)
+    write_text(report, render_report(made))
+    write_image(report.with_name("overview.jpg"), _overview(made.gallery))
     write_json(stamp, made_from)
     return "\n\n".join([*texts, f"report: {report}"])
 
@@ -67,15 +68,39 @@ def _tables(name: str, results: Results) -> str:
 
 
 def _report(
-    cfg: CfgNode,
-    results: dict[str, Results],
-    gallery: Sequence[GalleryRow],
-    gaps: Sequence[GapRow],
-    runs: dict[str, Path],
-    fast: bool,
+    cfg: CfgNode, results: dict[str, Results], predictors: dict[str, NamedPredictor], runs: dict[str, Path], fast: bool
 ) -> Report:
-    """The report's parts."""
-    versions = results_extra(cfg, weights="", split=SPLIT)["versions"]
+    """The report of an evaluation with what only a demo has: gap closed, translations, training curves."""
+    command = f"python tools/demo.py --output {cfg.OUTPUT_DIR} --seed {cfg.SEED}" + (" --fast" if fast else "")
+    frames = 1 if fast else 3
+    report = evaluation_report(
+        cfg,
+        {name: [result] for name, result in results.items()},
+        predictors,
+        split=SPLIT,
+        gallery=frames,
+        weights={name: [str(run)] for name, run in runs.items()},
+        command=command,
+    )
+    gaps = gap_rows(results["teacher"], results["student"])
+    networks = {name: predictors[name] for name in runs}
+    translated = TranslatedFrames(cfg.DATA.TRANSLATED.ROOT, cfg.DATA.TRANSLATED.CONDITIONS)
+    scale = {"near": report.gallery.near, "far": report.gallery.far}
+    translations = translation_pictures(cfg, networks, results, translated, count=frames)
+    rows = [*report.gallery.rows, *(gallery_row(frame, **scale) for frame in translations)]
+    return replace(
+        report,
+        title="ude demo: depth at night and in rain without one night or rain image",
+        text=_text(cfg, fast),
+        highlights=_highlights(results, gaps),
+        gaps=gaps,
+        gallery=replace(report.gallery, rows=rows, text=f"{report.gallery.text} {_TRANSLATED}"),
+        charts=[_chart(name, run) for name, run in runs.items()],
+    )
+
+
+def _text(cfg: CfgNode, fast: bool) -> list[str]:
+    """What the demo does."""
     text = [
         "A teacher learned depth from day video alone. Its day frames were translated into night and rain by the "
         "simulated translator (weights-free; the method's own translator is a diffusion model), and a student "
@@ -86,17 +111,7 @@ def _report(
     ]
     if fast:
         text.insert(0, "Smallest form (--fast): a few training steps that show the machinery; the numbers mean little.")
-    return Report(
-        title="ude demo: depth at night and in rain without one night or rain image",
-        text=text,
-        highlights=_highlights(results, gaps),
-        table=results_table(results, conditions=REPORTED),
-        gaps=gaps,
-        gallery=gallery,
-        charts=[_chart(name, run) for name, run in runs.items()],
-        facts={"seed": str(cfg.SEED), **{name: str(value) for name, value in versions.items()}},
-        commands=[f"python tools/demo.py --output {cfg.OUTPUT_DIR} --seed {cfg.SEED}" + (" --fast" if fast else "")],
-    )
+    return text
 
 
 def _highlights(results: dict[str, Results], gaps: Sequence[GapRow]) -> list[Highlight]:
@@ -115,13 +130,14 @@ def _highlights(results: dict[str, Results], gaps: Sequence[GapRow]) -> list[Hig
     return cards
 
 
-def _overview(gallery: Sequence[GalleryRow]) -> np.ndarray:
-    """One frame per condition, below each other: input, depth of the teacher, depth of the student."""
-    rows = []
+def _overview(gallery: Gallery) -> np.ndarray:
+    """A middling frame per condition, below each other: input, depth of the teacher, depth of the student."""
+    lines = []
     for condition in REPORTED:
-        panels = {panel.label: panel.image for panel in next(r for r in gallery if r.condition == condition).panels}
-        rows.append(np.concatenate([panels[label] for label in ("input", "teacher depth", "student depth")], axis=1))
-    return np.concatenate(rows)
+        rows = [row for row in gallery.rows if row.condition == condition]
+        columns = rows[len(rows) // 2].columns
+        lines.append(np.concatenate([columns[name][0].image for name in ("input", "teacher", "student")], axis=1))
+    return np.concatenate(lines)
 
 
 def _chart(name: str, run: Path) -> Chart:

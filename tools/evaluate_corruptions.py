@@ -13,9 +13,10 @@ EXAMPLE = """examples:
   python tools/evaluate_corruptions.py --cfg configs/demo.yaml --weights outputs/demo/student --frames 20
   python tools/evaluate_corruptions.py --cfg configs/nuscenes.yaml --weights outputs/student --corruptions fog snow
       --severities 1 3 5 --baseline outputs/teacher/eval/corruptions_val/corruptions.json
-Writes corruptions.json and table.md into RUN/eval/corruptions_<split> (with --frames N: corruptions_<split>-N) and
-prints the table: depth estimation error DEE = (absRel - d1 + 1) / 2, corruption error CE against the baseline,
-resilience rate RR, and their means mCE and mRR. The folder ends in -<protocol> for another EVAL.PROTOCOL than md4all.
+Writes corruptions.json and table.md into RUN/eval/corruptions_<split> (with --frames N: corruptions_<split>-N), of
+weights of others into OUTPUT_DIR, and prints the table: depth estimation error DEE = (absRel - d1 + 1) / 2,
+corruption error CE against the baseline, resilience rate RR, and their means mCE and mRR. The folder ends in
+-<protocol> for another EVAL.PROTOCOL than md4all.
 A killed run goes on where it was; what was measured once for the same weights, frames and protocol stays measured.
 Each of the 76 passes reads the frames anew: with many of them, keep them in a cache (tools/cache_frames.py --lidar)."""
 
@@ -23,8 +24,8 @@ Each of the 76 passes reads the frames anew: with many of them, keep them in a c
 def build_parser() -> ArgumentParser:
     """Options of this tool."""
     options = parser("Measure how a depth network holds under the 15 common corruptions in 5 severities.", EXAMPLE)
-    options.add_argument("--weights", required=True, metavar="RUN", help="run folder of tools/train.py, or hub id")
-    options.add_argument("--baseline", metavar="RUN", help="run to compare with, or a corruptions.json of this tool")
+    options.add_argument("--weights", required=True, metavar="RUN", help="run folder, hub id, or checkpoint of others")
+    options.add_argument("--baseline", metavar="RUN", help="one to compare with, or a corruptions.json of this tool")
     options.add_argument("--split", help="val, test, train or a split file (default: DATA.SPLIT_VAL)")
     options.add_argument(
         "--conditions", nargs="+", default=["day-clear"], metavar="NAME", help="frames to corrupt (default: day-clear)"

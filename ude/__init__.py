@@ -9,10 +9,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "ConfigError": "ude.config",
     "DataError": "ude.files",
-    "depth_net": "ude.build.training",
+    "depth_net": "ude.build.networks",
     "evaluate_split": "ude.build.evaluation",
     "load_config": "ude.config",
-    "predictor": "ude.build.evaluation",
+    "predictor": "ude.build.predictors",
     "train": "ude.build.training",
     "translate": "ude.build.translation",
 }

@@ -161,8 +161,8 @@ def _peer(frames: Frames, folder: Path) -> Callable[[], list[float]]:
 
 
 def _metrics(rows: Sequence[Sequence[float]]) -> Tensor:
-    """The metrics (B, 28) of rows of an evaluation, which begin with the range of predictions and valid returns."""
-    return _tensor([row[3:] for row in rows])
+    """The metrics (B, 28) of rows of an evaluation, behind the range of predictions and the number of returns."""
+    return _tensor([row[3 : 3 + 4 * len(METRICS)] for row in rows])  # behind them: the errors by range
 
 
 def _tensor(rows: Sequence[Sequence[float]]) -> Tensor:

@@ -18,7 +18,7 @@ from ude.data.pixels import SourcePixels, Which
 from ude.data.sample import FrameSource
 from ude.files import exit_on_terminate
 
-from .sources import evaluation_source, needs_neighbours, training_source
+from .sources import evaluation_source, needs_lidar, needs_neighbours, training_source, uses_translations
 from .translated import matching_translations
 
 TRAIN, VAL = "train", "val"
@@ -83,10 +83,24 @@ def write_frames(
 
 
 def write_lidar(cfg: CfgNode, splits: Sequence[str], *, progress: bool = True) -> int:
-    """Put the LiDAR depth of evaluation splits into the config's cache; returns how many frames were projected."""
+    """Put the LiDAR depth of splits into the config's cache; returns how many frames were projected."""
     folder = _lidar_folder(cfg)
     with exit_on_terminate():
         return sum(write_lidar_cache(_source(cfg, split), folder, progress=progress) for split in splits)
+
+
+def lidar_splits(cfg: CfgNode, splits: Sequence[str]) -> list[str]:
+    """Those of the splits whose LiDAR depth is looked at: to evaluate on, and ``train`` where the stage learns from it.
+
+    Raises:
+        ConfigError: none of them is.
+    """
+    if found := [split for split in splits if split != TRAIN or needs_lidar(cfg)]:
+        return found
+    raise ConfigError(
+        "--lidar keeps depth to evaluate with: name such a split, too, as in --split val (STAGE supervised learns from "
+        "that of train, too)"
+    )
 
 
 @lru_cache(maxsize=4)
@@ -100,7 +114,7 @@ def _images(cfg: CfgNode, split: str) -> Iterator[tuple[Path, Read]]:
     if split == TRAIN:
         source = training_source(cfg)
         translated = None
-        if cfg.STAGE == "student":
+        if uses_translations(cfg):
             translated = matching_translations(cfg)
             translated.require(source.frame_id(index) for index in range(len(source)))
         offsets = cfg.DATA.FRAME_OFFSETS if needs_neighbours(cfg) else ()
@@ -116,6 +130,8 @@ def _pixels(pixels: SourcePixels, index: int, which: Which) -> np.ndarray:
 
 
 def _source(cfg: CfgNode, split: str) -> FrameSource:
+    if split == TRAIN:
+        return training_source(cfg)
     return evaluation_source(cfg, cfg.DATA.SPLIT_VAL if split == VAL else split)
 
 

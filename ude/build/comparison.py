@@ -1,82 +1,60 @@
-"""Several predictors side by side: their results on a split, and pictures of the same frames."""
+"""Several predictors side by side: their results on a split, and the files that compare them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 from yacs.config import CfgNode
 
-from ude.data.images import resize_image
-from ude.data.sample import FrameSource
-from ude.data.translated import TranslatedFrames
 from ude.evaluation.baselines import fit_baselines
-from ude.evaluation.gallery import GalleryRow, gallery_row
+from ude.evaluation.comparison_text import comparison_json, comparison_markdown
+from ude.evaluation.latex import comparison_latex
+from ude.evaluation.published import PublishedRow
 from ude.evaluation.results import Results
+from ude.evaluation.significance import PairedRow, paired_rows
+from ude.evaluation.summary import comparison_table
+from ude.files import write_json, write_text
 
-from .evaluation import device, evaluate_split, evenly_spread
+from .evaluation import evaluate_each
 from .frames import evaluation_loader
+from .predictors import NamedPredictor
 from .sources import training_source
 
-Predictors = Mapping[str, Callable[[Tensor], Tensor]]
 
-
-def baseline_predictors(cfg: CfgNode) -> Predictors:
+def baseline_predictors(cfg: CfgNode) -> dict[str, NamedPredictor]:
     """The trivial predictors, fitted on the LiDAR of the training frames."""
     loader = evaluation_loader(cfg, training_source(cfg))
-    return fit_baselines(loader, min_depth=cfg.EVAL.MIN_DEPTH, max_depth=cfg.EVAL.MAX_DEPTH)
+    fitted = fit_baselines(loader, min_depth=cfg.EVAL.MIN_DEPTH, max_depth=cfg.EVAL.MAX_DEPTH)
+    return {name: NamedPredictor(name=name, what=name, kind="baseline", predict=fit) for name, fit in fitted.items()}
 
 
-def compare(cfg: CfgNode, predictors: Predictors, split: str) -> dict[str, Results]:
+def compare(cfg: CfgNode, predictors: Mapping[str, NamedPredictor], split: str) -> dict[str, Results]:
     """Results of every predictor on the same frames."""
-    return {name: evaluate_split(cfg, predict, split) for name, predict in predictors.items()}
+    return dict(zip(predictors, evaluate_each(cfg, list(predictors.values()), split), strict=True))
 
 
-def split_gallery(
-    cfg: CfgNode, predictors: Predictors, source: FrameSource, *, conditions: Sequence[str], frames: int
-) -> Iterator[GalleryRow]:
-    """Rows of real frames: ``frames`` per condition, spread over the split."""
-    for condition in conditions:
-        members = [index for index in range(len(source)) if source.condition(index) == condition]
-        for index in evenly_spread(members, frames):
-            image = source.image(index)
-            yield gallery_row(
-                source.frame_id(index),
-                condition,
-                image,
-                depths=_depths(cfg, predictors, image),
-                lidar_depth=source.lidar_depth(index),
-            )
+def write_comparison(
+    folder: Path,
+    results: Mapping[str, Sequence[Results]],
+    *,
+    published: Sequence[PublishedRow] = (),
+    extra: Mapping[str, Any],
+) -> str:
+    """Writes comparison.json, table.md and table.tex, and returns the tables for printing.
 
-
-def translation_gallery(
-    cfg: CfgNode, predictors: Predictors, translated: TranslatedFrames, *, frames: int
-) -> Iterator[GalleryRow]:
-    """Rows of training frames beside their translations; the depths are those of the translated frame."""
-    source = training_source(cfg)
-    for condition in translated.conditions:
-        members = [index for index in range(len(source)) if condition in translated.usable(source.frame_id(index))]
-        for index in evenly_spread(members, frames):
-            frame_id = source.frame_id(index)
-            translation = translated.image(frame_id, condition)
-            yield gallery_row(
-                frame_id,
-                f"day to {condition} (training)",
-                source.image(index),
-                depths=_depths(cfg, predictors, translation),
-                lidar_depth=source.lidar_depth(index),
-                translation=translation,
-            )
-
-
-def _depths(cfg: CfgNode, predictors: Predictors, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Depth [m] (H, W) of one frame, uint8 (H, W, 3), by every predictor, at the frame's size."""
-    image = resize_image(pixels, cfg.DATA.SIZE)[None].to(device(cfg)).float() / 255
-    with torch.inference_mode():
-        depths = {name: 1 / predict(image) for name, predict in predictors.items()}
-    size = pixels.shape[:2]
-    return {
-        name: F.interpolate(depth, size, mode="bilinear", align_corners=True)[0, 0].cpu().numpy()
-        for name, depth in depths.items()
-    }
+    Args:
+        folder: where the files go.
+        results: of every predictor by its name, one for each seed; the others are tested against the first.
+        published: rows of papers to compare with.
+        extra: what made the results, stored under "run"; its "seed" is that of the intervals, too.
+    """
+    seed = extra["seed"]
+    table = comparison_table(results, published=published, seed=seed)
+    paired: Sequence[PairedRow] = ()
+    if len(results) > 1:
+        paired = paired_rows(results, next(iter(results)), conditions=table.conditions, seed=seed)
+    text = comparison_markdown(table, paired)
+    write_text(folder / "table.md", text)
+    write_text(folder / "table.tex", comparison_latex(table))
+    write_json(folder / "comparison.json", {**comparison_json(table, paired), "run": dict(extra)})
+    return text

@@ -1,11 +1,11 @@
 """The passes of a network over corrupted frames: each is measured once and kept as a row of a file."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from torch import Tensor
 from tqdm import tqdm
 from yacs.config import CfgNode
 
@@ -15,12 +15,15 @@ from ude.data.sample import CONDITIONS, FrameSource
 from ude.evaluation.corruptions import CORRUPTIONS, SEVERITIES, VERSION
 from ude.evaluation.corruptions.frames import CorruptedFrames
 from ude.evaluation.corruptions.scores import CLEAN
-from ude.evaluation.evaluate import evaluate
-from ude.files import DataError, append_jsonl, lock_folder, read_jsonl, sha256
+from ude.evaluation.evaluate import check_rules, evaluate
+from ude.evaluation.results import Results
+from ude.files import DataError, append_jsonl, lock_folder, read_jsonl
 
-from .evaluation import device, evenly_spread, measured_by, predictor
+from .evaluation import evenly_spread, measured_by
 from .frames import evaluation_loader
 from .identity import naming
+from .predictor_kinds import kind_of, weights_hash
+from .predictors import NamedPredictor, device, predictor
 
 ROWS = "corruptions.jsonl"
 _DATA = ("SOURCE", "ROOT", "VERSION", "RULES", "CROP", "SIZE", "EXCLUDE")
@@ -87,16 +90,23 @@ class Passes:
         folder: where the rows are.
         known: what earlier calls have measured.
         missing: what is to be measured.
-        predict: the network; None where nothing is missing.
-        weights: its name.
+        network: None where nothing is missing.
+        weights: what names the network.
     """
 
     key: str
     folder: Path
     known: Values
     missing: list[tuple[str, int]]
-    predict: Callable[[Tensor], Tensor] | None
+    network: NamedPredictor | None
     weights: str
+
+
+class Measured(NamedTuple):
+    """All passes of one network, and the frames per second of those that were measured now; None if none was."""
+
+    values: Values
+    frames_per_second: float | None
 
 
 def prepare_passes(
@@ -108,21 +118,30 @@ def prepare_passes(
         cfg: the config.
         benchmark: what is measured.
         frame_ids: names of the frames.
-        weights: run folder or hub id.
+        weights: run folder, hub id, or checkpoint.
         folder: where the rows are.
         option: which option names the weights, for errors.
+
+    Raises:
+        DataError: there is no such network, or it is a folder of saved predictions.
     """
+    with naming(option):
+        if kind_of(weights) == "saved":
+            raise DataError(f"{weights} holds predictions for clean frames only; name the network that made them")
     sections = [f"DATA.{key}" for key in _DATA] + [f"EVAL.{key}" for key in cfg.EVAL if key not in _NO_MATTER]
     key = digest([config_hash(cfg, sections), weights_hash(weights), str(cfg.SEED), str(VERSION), *frame_ids])
     rows = read_jsonl(folder / ROWS) if (folder / ROWS).is_file() else []
     known = {(row["corruption"], row["severity"]): row["values"] for row in rows if row.get("key") == key}
     missing = [which for which in benchmark.passes if which not in known]
+    network = None
     with naming(option):
-        predict = predictor(weights, device(cfg)) if missing else None
-    return Passes(key=key, folder=folder, known=known, missing=missing, predict=predict, weights=weights)
+        if missing:
+            network = predictor(weights, device(cfg))
+            check_rules(cfg.EVAL.PROTOCOL, cfg.EVAL.ALIGNMENT, metric=network.metric)
+    return Passes(key=key, folder=folder, known=known, missing=missing, network=network, weights=weights)
 
 
-def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes: Passes) -> Values:
+def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes: Passes) -> Measured:
     """Measures what is missing, keeps each pass as soon as it is done, and returns all.
 
     Raises:
@@ -132,27 +151,21 @@ def run_passes(cfg: CfgNode, source: FrameSource, indices: Sequence[int], passes
     for which in measured:
         _check_frames(measured, which, passes.folder)
     if not passes.missing:
-        return measured
+        return Measured(measured, None)
+    count, seconds = 0, 0.0
     frames = evaluation_loader(cfg, source).dataset
     with lock_folder(passes.folder):
         for name, severity in tqdm(passes.missing, desc=f"corruptions of {passes.weights}", unit="pass"):
             corruption = None if (name, severity) == CLEAN else name
             taken = CorruptedFrames(frames, indices, corruption=corruption, severity=severity, seed=cfg.SEED)
-            values = _one_pass(cfg, passes.predict, taken)
+            results = _one_pass(cfg, passes.network, taken)
+            values = {metric: value for metric, value in results.means["all"].items() if value is not None}
             measured[name, severity] = values
+            count, seconds = count + results.count, seconds + results.seconds
             _check_frames(measured, (name, severity), passes.folder)
             row = {"key": passes.key, "corruption": name, "severity": severity, "values": values}
             append_jsonl(passes.folder / ROWS, row)
-    return measured
-
-
-def weights_hash(weights: str) -> str:
-    """What tells one network from another: the hash of the files that load_depth_net reads, or a hub id."""
-    folder = Path(weights)
-    folder = folder if (folder / "config.json").is_file() else folder / "depth_net"
-    files = [folder / "config.json", folder / "model.safetensors"]
-    found = [sha256(file) for file in files if file.is_file()]
-    return digest(found) if found else weights
+    return Measured(measured, count / seconds)
 
 
 def digest(parts: Sequence[str]) -> str:
@@ -170,8 +183,8 @@ def _check_frames(measured: Values, which: tuple[str, int], folder: Path) -> Non
         )
 
 
-def _one_pass(cfg: CfgNode, predict: Callable[[Tensor], Tensor], frames: CorruptedFrames) -> dict[str, float]:
-    """Means over the frames of all metrics, in the plain and the aligned mode."""
+def _one_pass(cfg: CfgNode, network: NamedPredictor, frames: CorruptedFrames) -> Results:
+    """Results of the frames in the plain and the aligned mode."""
     loader = EvaluationLoader(frames, cfg.EVAL.BATCH_SIZE, num_workers=cfg.RUN.NUM_WORKERS)
-    results = evaluate(predict, loader, **measured_by(cfg), flip=False, device=device(cfg), progress=False)
-    return {name: value for name, value in results.means["all"].items() if value is not None}
+    rules = {**measured_by(cfg), "metric": network.metric}
+    return evaluate(network.predict, loader, **rules, flip=False, device=device(cfg), progress=False)

@@ -1,49 +1,58 @@
-"""Prediction and evaluation with the config's protocol."""
+"""Evaluation by the config's protocol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from yacs.config import CfgNode
 
 from ude.config import dump_config
 from ude.config.defaults import defaults
-from ude.evaluation.evaluate import evaluate, scene_names
+from ude.evaluation.evaluate import check_rules, evaluate, scene_names
+from ude.evaluation.predictor import FramePredictor
 from ude.evaluation.results import Results
 from ude.files.provenance import provenance
-from ude.models.checkpoint import load_depth_net
 
 from .frames import evaluation_loader
+from .identity import naming
+from .predictors import NamedPredictor, device
+from .processes import first_process, share
 from .sources import evaluation_source
 
 
-def device(cfg: CfgNode) -> str:
-    """Device name for inference: the first GPU where the config allows one."""
-    if cfg.RUN.ACCELERATOR == "cpu" or not torch.cuda.is_available():
-        return "cpu"
-    return "cuda"
-
-
-def predictor(run: str | Path, device: str) -> Callable[[Tensor], Tensor]:
-    """Images (B, 3, H, W) in [0, 1] to inverse depth [1/m] (B, 1, H, W), with the network of a run folder or hub id."""
-    network = load_depth_net(run).to(device)
-
-    @torch.inference_mode()
-    def predict(images: Tensor) -> Tensor:
-        return network(images.to(device)).inverse_depths[0]
-
-    return predict
-
-
-def evaluate_split(cfg: CfgNode, predict: Callable[[Tensor], Tensor], split: str, *, progress: bool = True) -> Results:
+def evaluate_split(cfg: CfgNode, predictor: NamedPredictor, split: str, *, progress: bool = True) -> Results:
     """Metrics of a predictor on a split (official name or file) by the config's protocol."""
+    return next(evaluate_each(cfg, [predictor], split, progress=progress))
+
+
+def evaluate_each(
+    cfg: CfgNode, predictors: Sequence[NamedPredictor], split: str, *, progress: bool = True
+) -> Iterator[Results]:
+    """The same for several predictors, one after the other.
+
+    With an initialised process group every process measures its share of the frames, and all get the results.
+
+    Raises:
+        DataError: one of the predictors cannot be measured on these frames; before the first is.
+    """
     source = evaluation_source(cfg, split)
-    loader, scenes = evaluation_loader(cfg, source), scene_names(source)
-    return evaluate(
-        predict, loader, **measured_by(cfg), flip=cfg.EVAL.FLIP, device=device(cfg), scenes=scenes, progress=progress
-    )
+    loader, scenes = evaluation_loader(cfg, source, share=share()), scene_names(source)
+    for predictor in predictors:
+        with naming(predictor.name):
+            check_rules(cfg.EVAL.PROTOCOL, cfg.EVAL.ALIGNMENT, metric=predictor.metric)
+            if isinstance(predictor.predict, FramePredictor):
+                predictor.predict.require(list(scenes))
+    for predictor in predictors:
+        yield evaluate(
+            predictor.predict,
+            loader,
+            **measured_by(cfg),
+            metric=predictor.metric,
+            flip=cfg.EVAL.FLIP,
+            device=device(cfg),
+            scenes=scenes,
+            progress=progress and first_process(),
+        )
 
 
 def evaluation_name(cfg: CfgNode, split: str) -> str:
@@ -64,8 +73,8 @@ def evenly_spread(members: Sequence[int], count: int) -> list[int]:
     return [members[(2 * place + 1) * len(members) // (2 * count)] for place in range(count)]
 
 
-def results_extra(cfg: CfgNode, *, weights: str, split: str) -> dict[str, Any]:
-    """What made a result, for its metrics.json: weights, split, seed, protocol, versions and the resolved config."""
+def results_extra(cfg: CfgNode, *, weights: object, split: str) -> dict[str, Any]:
+    """What made a result, for its JSON file: weights, split, seed, protocol, versions and the resolved config."""
     return {
         "weights": weights,
         "split": split,

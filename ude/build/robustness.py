@@ -12,9 +12,10 @@ from ude.evaluation.tables import rules_line
 from ude.files import DataError, read_json, write_json, write_text
 from ude.files.provenance import provenance
 
-from .corruption_passes import Benchmark, Values, digest, prepare_passes, run_passes, weights_hash
+from .corruption_passes import Benchmark, Values, digest, prepare_passes, run_passes
 from .evaluation import evaluation_name, measured_by
 from .identity import naming
+from .predictor_kinds import kind_of, weights_hash
 from .sources import evaluation_source
 
 
@@ -26,7 +27,7 @@ def evaluate_corruptions(
     Args:
         cfg: the config.
         benchmark: what is measured.
-        weights: run folder or hub id.
+        weights: run folder, hub id, or checkpoint.
         baseline: another one, or the corruptions.json of an earlier call, for corruption errors.
         output: where the files go; by default into the run, and what is measured of the baseline into its own.
 
@@ -44,18 +45,16 @@ def evaluate_corruptions(
         others = _published(Path(baseline), benchmark, measured_on)
     elif baseline is not None:
         networks["--baseline"] = baseline
+    folders = {option: output or _folder(cfg, name, benchmark, option) for option, name in networks.items()}
     prepared = {
-        option: prepare_passes(
-            cfg, benchmark, frame_ids, weights=name, folder=output or _folder(cfg, name, benchmark), option=option
-        )
+        option: prepare_passes(cfg, benchmark, frame_ids, weights=name, folder=folders[option], option=option)
         for option, name in networks.items()
     }  # all of them before the first is measured, which may take hours
-    values = {option: run_passes(cfg, source, indices, passes) for option, passes in prepared.items()}
-    own = {which: values["--weights"][which] for which in benchmark.passes}
-    found = _scores(own, values.get("--baseline", others))
+    measured = {option: run_passes(cfg, source, indices, passes) for option, passes in prepared.items()}
+    own = {which: measured["--weights"].values[which] for which in benchmark.passes}
+    found = _scores(own, measured["--baseline"].values if "--baseline" in measured else others)
     text = scores_text(found, frames=int(own[CLEAN]["frames"]), baseline=baseline)
     text = f"{rules_line(measured_by(cfg))}\n\n{text}"
-    folder = prepared["--weights"].folder
     document = {
         "schema_version": SCHEMA_VERSION,
         "weights": weights,
@@ -69,14 +68,16 @@ def evaluate_corruptions(
         "rows": [{"corruption": name, "severity": severity, "values": row} for (name, severity), row in own.items()],
         "run": {"versions": provenance(), "config": dump_config(cfg)},
     }
-    write_text(folder / "table.md", text)
-    write_json(folder / "corruptions.json", document)
-    return f"{text}\nresults: {folder}"
+    write_text(folders["--weights"] / "table.md", text)
+    write_json(folders["--weights"] / "corruptions.json", document)
+    speeds = [f"{networks[option]}: {speed:.1f} frames per second" for option, (_, speed) in measured.items() if speed]
+    return "\n".join([text, *speeds, f"results: {folders['--weights']}"])
 
 
 def _scores(own: Values, baseline: Values | None) -> dict[str, Scores]:
-    """Scores by mode suffix."""
-    modes = [name.removeprefix("abs_rel") for name in own[CLEAN] if name.startswith("abs_rel")]
+    """Scores by suffix of the modes that both have; relative depth has aligned ones only."""
+    known = own[CLEAN].keys() & (baseline or own)[CLEAN].keys()
+    modes = [name.removeprefix("abs_rel") for name in own[CLEAN] if name.startswith("abs_rel") and name in known]
 
     def errors(values: Values, mode: str) -> dict[tuple[str, int], float]:
         rows = values.items()
@@ -106,8 +107,11 @@ def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | fl
     return rows
 
 
-def _folder(cfg: CfgNode, weights: str, benchmark: Benchmark) -> Path:
-    """Where the results of a run folder or hub id go."""
-    run = Path(weights) if Path(weights).is_dir() else Path(cfg.OUTPUT_DIR) / weights.replace("/", "--")
+def _folder(cfg: CfgNode, weights: str, benchmark: Benchmark, option: str) -> Path:
+    """Where the results of a network go: into its run, or below OUTPUT_DIR if it is none of ours."""
+    run = Path(weights)
+    with naming(option):
+        ours = run.is_dir() and (kind_of(weights) == "depth_net" or (run / "version.json").is_file())
+    folder = run if ours else Path(cfg.OUTPUT_DIR) / weights.strip("/").replace("/", "--")
     name = f"corruptions_{evaluation_name(cfg, benchmark.split)}"
-    return run / "eval" / (name if benchmark.frames is None else f"{name}-{benchmark.frames}")
+    return folder / "eval" / (name if benchmark.frames is None else f"{name}-{benchmark.frames}")

@@ -1,6 +1,7 @@
 """The source of frames that the config names."""
 
 import logging
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ from yacs.config import CfgNode
 
 from ude.data.sample import FrameSource
 from ude.data.translated import TranslatedFrames
-from ude.files import MissingFileError
+from ude.files import DataError, MissingFileError
 
 from .identity import naming
 
@@ -40,17 +41,38 @@ SOURCES = {
     "drivingstereo": SourceRow("ude.data.folders.drivingstereo", "DrivingStereoFrames"),
     "cityscapes": SourceRow("ude.data.folders.cityscapes", "CityscapesFrames", has_index=True, knows_speed=True),
     "image_folder": SourceRow("ude.data.folders.image_folder", "ImageFolderFrames", has_index=True),
+    "booster": SourceRow("ude.data.folders.booster", "BoosterFrames"),
+    "cleargrasp": SourceRow("ude.data.folders.cleargrasp", "ClearGraspFrames"),
 }
 """Sources of frames by ``DATA.SOURCE``."""
 _LOG = logging.getLogger(__name__)
 
 
 def training_source(cfg: CfgNode) -> FrameSource:
-    """Day frames with their neighbours, fast enough to show parallax where the source knows the speed."""
+    """Frames with their neighbours, fast enough to show parallax where the source knows the speed.
+
+    By day, unless a split file lists others, or the config names recording conditions; each of these must be there.
+
+    Raises:
+        DataError: there are no frames, or none in one of the conditions.
+    """
     if cfg.DATA.MIN_SPEED > 0 and (reason := speed_unused(cfg)):
         _LOG.warning("DATA.MIN_SPEED is not used: %s", reason)
     _require_split(cfg, cfg.DATA.SPLIT_TRAIN, "DATA.SPLIT_TRAIN")
-    return _restricted(cfg, _source(cfg, cfg.DATA.SPLIT_TRAIN, training=True))
+    split, wanted = cfg.DATA.SPLIT_TRAIN, cfg.DATA.CONDITIONS
+    source = _restricted(cfg, _source(cfg, split, training=True, conditions=wanted))
+    found = {source.condition(index) for index in range(len(source))} if wanted else ()
+    if absent := [name for name in wanted if name not in found]:
+        raise DataError(
+            f"DATA.CONDITIONS: split {split} of {cfg.DATA.ROOT} holds no usable frame in {', '.join(absent)}; "
+            "leave that out, or choose another DATA.SPLIT_TRAIN"
+        )
+    return source
+
+
+def day_source(cfg: CfgNode) -> FrameSource:
+    """The day-clear frames of the training split, whatever the config's stage trains on."""
+    return _restricted(cfg, _source(cfg, cfg.DATA.SPLIT_TRAIN, training=True, conditions=DAY))
 
 
 def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
@@ -75,7 +97,19 @@ def speed_unused(cfg: CfgNode) -> str:
 
 def needs_neighbours(cfg: CfgNode) -> bool:
     """Whether the config's stage looks at the neighbours of its frames."""
-    return cfg.STAGE == "teacher" or cfg.LOSS.RELIABILITY != "off"
+    return cfg.STAGE == "teacher" or (cfg.STAGE == "student" and cfg.LOSS.RELIABILITY != "off")
+
+
+def uses_translations(cfg: CfgNode) -> bool:
+    """Whether the config's stage trains on translated frames, too."""
+    return cfg.STAGE in ("student", "self_distillation") or (
+        cfg.STAGE == "supervised" and bool(cfg.DATA.TRANSLATED.ROOT)
+    )
+
+
+def needs_lidar(cfg: CfgNode) -> bool:
+    """Whether the config's stage learns from the LiDAR depth of its frames."""
+    return cfg.STAGE == "supervised"
 
 
 def translated_frames(cfg: CfgNode) -> TranslatedFrames:
@@ -115,8 +149,8 @@ def _restricted(cfg: CfgNode, source: FrameSource) -> FrameSource:
     return source
 
 
-def _source(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
-    """Frames of a split; for training day frames with neighbours, unless a file names its own conditions."""
+def _source(cfg: CfgNode, split: str, *, training: bool, conditions: Sequence[str] = ()) -> FrameSource:
+    """Frames of a split; for training, with neighbours, by day unless they are named or are those of a file."""
     row = SOURCES[cfg.DATA.SOURCE]
     options: dict[str, Any] = {"split": split}
     if row.has_index:
@@ -124,6 +158,7 @@ def _source(cfg: CfgNode, split: str, *, training: bool) -> FrameSource:
     if cfg.DATA.SOURCE == "nuscenes":
         options |= {"version": cfg.DATA.VERSION, "rules": cfg.DATA.RULES}
     if training:
-        options |= {"conditions": DAY if split in official_splits(cfg) else None, "offsets": cfg.DATA.FRAME_OFFSETS}
+        conditions = conditions or (DAY if split in official_splits(cfg) else None)
+        options |= {"conditions": conditions, "offsets": cfg.DATA.FRAME_OFFSETS}
         options |= {"min_speed": cfg.DATA.MIN_SPEED} if row.knows_speed else {}
     return getattr(import_module(row.module), row.name)(cfg.DATA.ROOT, **options)

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import math
+from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from ude.config import ConfigError, dump_config
 from ude.config.values import AUTO
+from ude.data.folders.intrinsics_json import NAME
 from ude.files import exit_on_terminate, write_json, write_text
+from ude.translation.blank import BlankFrames
 from ude.translation.references import References
 from ude.translation.run import Networks, Options, QualityOptions, Shard, Summary, translate_frames
 
@@ -61,7 +65,7 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
     captioned = options.KIND == "diffusion" and bool(options.CAPTIONER)
     with exit_on_terminate():
         summary = translate_frames(
-            training_source(cfg),
+            BlankFrames(options.GENERATE, options.SIZE) if options.GENERATE else training_source(cfg),
             Networks(
                 translator=lambda: translator(cfg),
                 depth=(lambda: control_depth(cfg)) if with_depth else None,
@@ -87,6 +91,8 @@ def translate(cfg: CfgNode, *, shard: Shard | None = None, progress: bool = True
         )
     write_text(folder / "config.yaml", dump_config(cfg))
     write_json(folder / "version.json", made_from)
+    if options.GENERATE:
+        _describe_as_image_folders(folder, cfg)
     return summary
 
 
@@ -123,6 +129,19 @@ def condition_hashes(cfg: CfgNode, drawn: References | None) -> dict[str, str]:
         parts += [{file: drawn.sha256(f"{name}/{file}") for file in files}, name in cfg.TRANSLATOR.MATCH_BRIGHTNESS]
         hashes[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     return hashes
+
+
+def _describe_as_image_folders(folder: Path, cfg: CfgNode) -> None:
+    """Make the folder of each condition one that DATA.SOURCE image_folder reads.
+
+    Made-up images have no camera; they get the intrinsics of one that sees 60 degrees to the sides, for which nothing
+    that learns relative depth asks.
+    """
+    height, width = cfg.TRANSLATOR.SIZE
+    focal_length = width / 2 / math.tan(math.radians(30))
+    K = [[focal_length, 0.0, (width - 1) / 2], [0.0, focal_length, (height - 1) / 2], [0.0, 0.0, 1.0]]
+    for name in cfg.TRANSLATOR.CONDITIONS:
+        write_json(folder / name / NAME, {"K": K, "size": [height, width]})
 
 
 def _quality(options: CfgNode) -> QualityOptions:

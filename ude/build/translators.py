@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from yacs.config import CfgNode
 from ude.config import ConfigError
 from ude.models import DepthNet
 from ude.models.checkpoint import load_depth_net, looks_like_hub_id
-from ude.models.foundation import FoundationDepth
+from ude.models.foundation import FoundationDepth, find_foundation
 from ude.translation.caption import Captioner
 from ude.translation.conditions import Condition, load_conditions
 from ude.translation.depth_control import tiled_inverse_depth
@@ -20,8 +19,8 @@ from ude.translation.references import References
 from ude.translation.simulated.translator import WEATHERS, SimulatedTranslator
 from ude.translation.translator import Translator
 
-from .evaluation import device
 from .identity import naming
+from .predictors import device
 
 RESERVED = ("control", "rejected", "thumbnails")  # folders beside those of the conditions
 
@@ -123,7 +122,7 @@ def takes_depth(cfg: CfgNode) -> bool:
 def control_depth(cfg: CfgNode) -> Callable[[Tensor], Tensor]:
     """Images (B, 3, H, W) in [0, 1] to inverse depth (B, 1, H, W): the config's teacher run or foundation model."""
     name, tiles, place = cfg.TRANSLATOR.DEPTH_MODEL, cfg.TRANSLATOR.DEPTH_TILES, own_device(cfg)
-    foundation = looks_like_hub_id(name) or (Path(name) / "preprocessor_config.json").is_file()
+    foundation = looks_like_hub_id(name) or find_foundation(name) is not None
     with naming("TRANSLATOR.DEPTH_MODEL"):
         network = FoundationDepth(name) if foundation else load_depth_net(name)
     network = network.to(place)

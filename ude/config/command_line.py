@@ -25,18 +25,22 @@ class ToolParser(ArgumentParser):
         return super().parse_known_args(self._overrides_first(words), namespace)
 
     def _overrides_first(self, words: list[str]) -> list[str]:
-        done, option, values, overrides = [], [], [], []
+        done: list[str] = []
+        pending: list[str] = []  # an option with its values, or neighbouring options of several values
+        overrides: list[str] = []
+        greedy = among_overrides = False
         for word in words:
             action = self._option_string_actions.get(word.partition("=")[0])
             if action is not None or word == "--":
-                done += overrides + option + values
-                option, values, overrides = [word], [], []
-                greedy = action is not None and action.nargs in ("+", "*") and "=" not in word
-            elif overrides or (option and greedy and _is_key(word)):
-                overrides.append(word)
+                chained, greedy = greedy, action is not None and action.nargs in ("+", "*") and "=" not in word
+                if not (chained and greedy):
+                    done, pending, overrides = [*done, *overrides, *pending], [], []
+                pending.append(word)
+                among_overrides = False
             else:
-                values.append(word)
-        return done + overrides + option + values
+                among_overrides = among_overrides or (greedy and _is_key(word))
+                (overrides if among_overrides else pending).append(word)
+        return done + overrides + pending
 
 
 def _is_key(word: str) -> bool:

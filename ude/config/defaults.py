@@ -5,11 +5,12 @@ from yacs.config import CfgNode
 _C = CfgNode()
 _C.NAME = "experiment"  # run folder name, below OUTPUT_DIR
 _C.OUTPUT_DIR = "outputs"  # folder of all run folders
-_C.STAGE = "teacher"  # teacher | student
+_C.STAGE = "teacher"  # teacher | student | supervised | adapt | self_distillation
 _C.SEED = 0
 
 _C.DATA = CfgNode()
-_C.DATA.SOURCE = "nuscenes"  # nuscenes | robotcar | kitti | drivingstereo | cityscapes | image_folder
+# nuscenes | robotcar | kitti | drivingstereo | cityscapes | image_folder; booster | cleargrasp (evaluation only)
+_C.DATA.SOURCE = "nuscenes"
 _C.DATA.ROOT = "data/nuscenes"
 _C.DATA.VERSION = "v1.0-trainval"  # of nuScenes
 # What nuScenes' frames are taken for. md4all: conditions, intrinsics, ends of scenes and float32 projection as there,
@@ -18,13 +19,17 @@ _C.DATA.RULES = "corrected"  # corrected | md4all
 _C.DATA.ROBOTCAR_SDK = ""  # folder with models/ and extrinsics/ of the SDK; "" = beside the raw data, or PYTHONPATH
 _C.DATA.SPLIT_TRAIN = "train"  # split of the source (day-clear frames only) or a file with "frame_id condition" lines
 _C.DATA.SPLIT_VAL = "val"  # split of the source or such a file; all conditions
+# Recording conditions of the real frames that STAGE adapt goes on with: day-rain, night-clear, night-rain. All other
+# stages learn from day-clear frames, and from what a split file lists
+_C.DATA.CONDITIONS = ()
 _C.DATA.MIN_SPEED = 0.5  # [m/s] slower training frames are left out; needs a source with poses
 _C.DATA.CROP = (0, 0, 0, 0)  # (top, left, height, width) of native frames that is used [px]; 0 0 0 0 = all
 _C.DATA.SIZE = (320, 576)  # (height, width) of images in the losses [px]; multiples of 32
-_C.DATA.FRAME_OFFSETS = (-1, 1)  # neighbours, counted in frames of the camera
+_C.DATA.FRAME_OFFSETS = (-1, 1)  # neighbours, counted in frames of the camera; () without order, and for adapt
 _C.DATA.COLOR_JITTER = (0.2, 0.2, 0.2, 0.05)  # strengths of brightness, contrast, saturation and hue
 _C.DATA.FLIP_PROB = 0.5
-_C.DATA.NOISE_PROB = 0.0
+_C.DATA.NOISE_PROB = 0.0  # chance of Gaussian noise on the depth input; md4all's students on nuScenes have 0.5
+_C.DATA.SQUARE_CROP = False  # self-distillation: train on random squares as high as the image
 _C.DATA.EXCLUDE = ""  # broken.json of tools/check_data.py: the frames in it are left out
 _C.DATA.ON_ERROR = "raise"  # raise | skip: what a frame that cannot be read does to training and evaluation
 _C.DATA.MAX_SKIPPED = 0.01  # share of the frames above which skipping ends the run all the same
@@ -34,7 +39,7 @@ _C.DATA.CACHE_ON_DEVICE = False  # keep the frames of CACHE_ROOT in the memory o
 _C.DATA.INDEX_ROOT = ""  # where indices of big tables are kept; "" = the user's cache folder
 
 _C.DATA.TRANSLATED = CfgNode()
-_C.DATA.TRANSLATED.ROOT = ""  # folder written by tools/translate.py; the student needs one
+_C.DATA.TRANSLATED.ROOT = ""  # folder written by tools/translate.py; the student needs one, supervised may have
 _C.DATA.TRANSLATED.CONDITIONS = ("night", "rain")
 _C.DATA.TRANSLATED.PROB = "auto"  # probability of a translated frame; auto = n / (n + 1) for n conditions
 
@@ -42,6 +47,8 @@ _C.TRANSLATOR = CfgNode()
 _C.TRANSLATOR.KIND = "simulated"  # simulated | diffusion
 _C.TRANSLATOR.CONDITIONS = ("night", "rain")  # night, rain, snow, fog, or names in TRANSLATOR.CONDITIONS_FILE
 _C.TRANSLATOR.CONDITIONS_FILE = ""  # YAML file with conditions of your own: phrases, negative prompt, ranges
+# Images to make of the conditions' words alone, with a PIPELINE that takes nothing else; 0 = translate frames of DATA
+_C.TRANSLATOR.GENERATE = 0
 _C.TRANSLATOR.SIZE = (432, 768)  # (height, width) the translator works at [px]; multiples of 8
 _C.TRANSLATOR.BATCH_SIZE = 4
 _C.TRANSLATOR.DEPTH_MODEL = ""  # depth for the control: run folder of a teacher, hub id or folder of a depth model
@@ -112,6 +119,10 @@ _C.MODEL.DEPTH.PRETRAINED = True  # start from MODEL.DEPTH.WEIGHTS; tiny and res
 # "" = DINOv2 of the backbone's size, or ImageNet for a ResNet. Else hub id, folder or file of DINOv2 or Depth Anything,
 # a torchvision file for a ResNet, or the run folder of tools/train.py or tools/convert.py
 _C.MODEL.DEPTH.WEIGHTS = ""
+# What training changes of the encoder. lora: a low-rank addition to DINOv2's attention, merged in when the run is
+# saved; it is small and new, so that its SOLVER.LR_ENCODER is 1e-4 or so
+_C.MODEL.DEPTH.ENCODER = "train"  # train (all of it) | frozen (nothing) | lora
+_C.MODEL.DEPTH.LORA_RANK = 16
 _C.MODEL.DEPTH.NORMALISATION = "imagenet"  # imagenet | monodepth2 | md4all_{nuscenes,robotcar}_{day,night}
 _C.MODEL.DEPTH.INPUT_SIZE = (518, 784)  # (height, width) the network sees [px]
 _C.MODEL.DEPTH.NUM_SCALES = 4  # 1..4
@@ -119,12 +130,17 @@ _C.MODEL.DEPTH.MIN = 0.1  # nearest depth the decoder can say [m]
 _C.MODEL.DEPTH.MAX = 80.0  # farthest [m]
 _C.MODEL.POSE = "learned"  # learned | ego
 _C.MODEL.POSE_PRETRAINED = True  # ImageNet weights for the pose encoder
-_C.MODEL.TEACHER = ""  # run folder of the teacher; the student needs one
+_C.MODEL.TEACHER = ""  # run folder of the teacher; the student needs one, and adapt that of a student
+_C.MODEL.DAY_TEACHER = ""  # adapt: run folder of the day teacher; "" = the one of the student's run
 _C.MODEL.INIT_FROM_TEACHER = True
 # Keep what the frozen teacher says about each frame in the run folder until the run finishes, so that it runs in the
 # first epoch only. Takes 0.7 MB per frame of 320 x 576, 1.5 MB with LOSS.RELIABILITY: 11 or 22 GB for nuScenes.
+# Superpixels (LOSS.RELIABILITY_REGIONS) take 0.7 MB more, so does LOSS.RELIABILITY_OUT_OF_VIEW keep or drop.
 _C.MODEL.TEACHER_CACHE = True
+# Depth model of transformers that distils itself: hub id, folder, or run folder of another self-distillation
+_C.MODEL.FOUNDATION = ""
 _C.MODEL.SEMANTIC = "facebook/dinov2-base"  # frozen encoder of the semantic loss: hub id, folder, or "teacher"
+_C.MODEL.ORDINAL = "teacher"  # model of relative depth for LOSS.ORDINAL: hub id, folder, or the frozen teacher
 
 _C.LOSS = CfgNode()
 _C.LOSS.PHOTOMETRIC = 1.0  # weight
@@ -134,8 +150,24 @@ _C.LOSS.SMOOTHNESS = 1e-3  # weight
 _C.LOSS.VELOCITY = 0.02  # weight
 _C.LOSS.DISTILLATION = 1.0  # weight
 _C.LOSS.RELIABILITY = "teacher_better"  # pixels kept in distillation: teacher_better | as_printed | off
+_C.LOSS.RELIABILITY_SOURCES = "min"  # how the errors of several sources become one: min | mean
+# Pixels that leave the view of every source: compared as the others, against the smeared border; kept or dropped
+_C.LOSS.RELIABILITY_OUT_OF_VIEW = "compare"  # compare | keep | drop
+_C.LOSS.RELIABILITY_MARGIN = 0.0  # errors (0..1) no further apart tie, and the teacher is believed: sky, plain walls
+_C.LOSS.RELIABILITY_REGIONS = 0  # superpixels per frame whose mean errors are compared; 0 = pixel by pixel
 _C.LOSS.SEMANTIC = 0.1  # weight
 _C.LOSS.SEMANTIC_MARGIN = 1.0  # cosine above which a patch no longer counts; 1 = off
+_C.LOSS.FEATURES = 0.0  # weight of equal encoder features on input and clean frame; one more pass. ACDepth: 0.02
+_C.LOSS.ORDINAL = 0.0  # weight of the order of pixels on which student and teacher differ most. ACDepth: 0.01
+_C.LOSS.SUPERVISED = "silog"  # error at the LiDAR returns of the supervised stage: silog | l1 [m]
+# What silog takes off for an error that all of an image shares, 0..1: Eigen et al. 0.5, BTS and AdaBins 0.85
+_C.LOSS.SUPERVISED_VARIANCE = 0.5
+# adapt: a pseudo-label weighs exp(-BETA * relative difference to the day teacher) + EPS; Syn2Real-Depth has 1 and 1
+_C.LOSS.AGREEMENT_BETA = 1.0
+_C.LOSS.AGREEMENT_EPS = 1.0
+_C.LOSS.HISTOGRAM = 0.0  # adapt: weight of the daytime distribution of depth. Syn2Real-Depth: 0.001
+_C.LOSS.ALIGNMENT = "median"  # self-distillation: median (and mean deviation) | least_squares
+_C.LOSS.GRADIENT_MATCHING = 0.0  # self-distillation: weight of MiDaS's gradient term, 0.5 there
 
 _C.SOLVER = CfgNode()
 _C.SOLVER.EPOCHS = 20
@@ -144,7 +176,8 @@ _C.SOLVER.LR_ENCODER = 5e-6
 _C.SOLVER.LR_DECODER = 5e-5
 _C.SOLVER.LR_POSE = 1e-4
 _C.SOLVER.WEIGHT_DECAY = 0.01
-_C.SOLVER.SCHEDULE = "linear"  # linear (decay to 0) | constant
+_C.SOLVER.SCHEDULE = "linear"  # linear (decay to 0) | constant | drop (to a tenth)
+_C.SOLVER.DROP_AT = 0  # [steps] after which SCHEDULE drop drops
 _C.SOLVER.WARMUP = 0  # [steps]
 _C.SOLVER.GRAD_CLIP = 0.0  # norm; 0 = off
 
@@ -161,11 +194,13 @@ _C.RUN.CHECKPOINT_EVERY = 500  # [steps]
 
 _C.EVAL = CfgNode()
 # How predictions are read at the LiDAR pixels. md4all: as the published tables of nuScenes and RobotCar; ude:
-# half-pixel consistent; kitti_*: monodepth2's with that crop, whose tables have EVAL.MIN_DEPTH 0.001.
-_C.EVAL.PROTOCOL = "md4all"  # md4all | ude | kitti_eigen | kitti_garg
+# half-pixel consistent; kitti_*: monodepth2's with that crop, whose tables have EVAL.MIN_DEPTH 0.001; drivingstereo:
+# a row for each weather; booster, cleargrasp: transparent and mirroring surfaces by themselves, with EVAL.MIN_DEPTH
+# 0.001, EVAL.MAX_DEPTH 10 and least_squares. The last three are for the source of that name.
+_C.EVAL.PROTOCOL = "md4all"  # md4all | ude | kitti_eigen | kitti_garg | drivingstereo | booster | cleargrasp
 # Of the modes beside the metric one, per image. least_squares: scale and shift of inverse depth, for networks that
-# predict it relatively
-_C.EVAL.ALIGNMENT = "median"  # median | least_squares
+# predict it relatively; none: only the metric one
+_C.EVAL.ALIGNMENT = "median"  # none | median | least_squares
 _C.EVAL.MIN_DEPTH = 0.1  # returns nearer than this do not count [m]
 _C.EVAL.MAX_DEPTH = 80.0  # nor farther ones [m]
 _C.EVAL.FLIP = True  # also run on the mirrored image

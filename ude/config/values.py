@@ -12,7 +12,7 @@ AUTO = "auto"
 AUTO_OR_NUMBER = ("DATA.TRANSLATED.PROB", "TRANSLATOR.QUALITY.STRUCTURE")
 LISTS = (
     *("DATA.FRAME_OFFSETS", "DATA.TRANSLATED.CONDITIONS", "TRANSLATOR.CONDITIONS", "TRANSLATOR.MATCH_BRIGHTNESS"),
-    *("FINETUNE.CONDITIONS", "FINETUNE.WIDTHS"),
+    *("DATA.CONDITIONS", "FINETUNE.CONDITIONS", "FINETUNE.WIDTHS"),
 )
 """Keys with any number of items, of text if the default has none; the other tuples have as many as their default."""
 QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)

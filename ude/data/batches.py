@@ -9,11 +9,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .sample import Sample
 
-_PADDING = {"lidar_index": -1, "lidar_value": 0.0}
+LIDAR = ("lidar_index", "lidar_value")
+"""Names of a frame's sparse LiDAR depth."""
+_PADDING = {"lidar_index": -1, "lidar_value": 0.0, "lidar_class": -1}
 
 
 def collate(samples: Sequence[Sample] | dict[str, Any]) -> dict[str, Any]:
-    """Batch of samples: tensors stacked, strings in lists, sparse LiDAR padded with index -1 and value 0.
+    """Batch of samples: tensors stacked, strings in lists, sparse LiDAR padded with index -1, value 0 and class -1.
 
     What is a batch already, stays; no sample makes an empty batch.
     """
@@ -31,7 +33,12 @@ def collate_once(samples: Sequence[Sample] | dict[str, Any]) -> dict[str, Any]:
     return batch
 
 
+def padded(key: str, values: Sequence[Tensor]) -> Tensor:
+    """Sparse LiDAR values (N,) of several frames, (B, largest N)."""
+    return pad_sequence([*values], batch_first=True, padding_value=_PADDING[key])
+
+
 def _stacked(key: str, values: list[Any]) -> Any:
     if key in _PADDING:
-        return pad_sequence(values, batch_first=True, padding_value=_PADDING[key])
+        return padded(key, values)
     return torch.stack(values) if isinstance(values[0], Tensor) else values

@@ -1,5 +1,6 @@
 """A fixed part of every frame, such as the road without the car's bonnet, as a source of frames."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,12 @@ class CroppedFrames:
         row, column = row - top, column - left
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return (row * width + column)[inside], depth[inside]
+
+    @property
+    def pixel_class(self) -> Callable[[int], np.ndarray]:
+        """Classes of the part's pixels by the number of a frame, int8 (H, W); there only if the source has them."""
+        of_whole, (top, left, height, width) = self.source.pixel_class, self.crop
+        return lambda index: of_whole(index)[top : top + height, left : left + width]
 
     def lidar_depth(self, index: int) -> np.ndarray:
         """The same as a map [m], float32 (H, W); 0 = no return."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from ude.geometry import resize_intrinsics
 
-from .batches import collate
+from .batches import LIDAR, collate, padded
 from .caches.frames import FrameCache
 from .evaluation_frames import EvaluationFrames
 from .pixels import CachedPixels, ResidentPixels, SourcePixels
@@ -18,6 +18,9 @@ from .sample import FrameSource, Sample
 from .seeds import uniform_draw
 from .translated import TranslatedFrames
 from .unreadable import UnreadableFrames
+
+if TYPE_CHECKING:
+    from .caches.lidar import LidarCache
 
 __all__ = ["EvaluationFrames", "TrainingFrames", "collate"]
 
@@ -39,6 +42,8 @@ class TrainingFrames(Dataset):
         with_poses: also give ``T_source_target``.
         with_sources: load the neighbours and what belongs to them; off for stages that need the frame alone.
         with_distance: also give ``distance``, which needs a source that knows its motion.
+        with_lidar: also give the sparse LiDAR depth of the frame; none of a frame without.
+        lidar_cache: read it from there instead of projecting the points.
         cache: keep resized frames in memory; every loader process has its own.
         frame_cache: read frames from it instead of the image files.
         on_device: keep the frames of ``frame_cache`` on the training device; :meth:`gather` then completes a batch.
@@ -64,6 +69,8 @@ class TrainingFrames(Dataset):
         with_poses: bool = False,
         with_sources: bool = True,
         with_distance: bool = True,
+        with_lidar: bool = False,
+        lidar_cache: "LidarCache | None" = None,
         cache: bool = False,
         frame_cache: FrameCache | None = None,
         on_device: bool = False,
@@ -79,6 +86,8 @@ class TrainingFrames(Dataset):
         self.with_poses = with_poses and bool(self.offsets)
         self.with_sources = with_sources and bool(self.offsets)
         self.with_distance = with_distance and self.with_sources
+        self.with_lidar = with_lidar
+        self.lidar_cache = lidar_cache
         self.seed = seed
         self._resizings: dict[tuple[int, int], np.ndarray] = {}
         self.unreadable = UnreadableFrames(source.frame_id, len(source), on_error=on_error, max_skipped=max_skipped)
@@ -106,6 +115,7 @@ class TrainingFrames(Dataset):
         for place, index in enumerate(indices):
             self.unreadable.read_next(index, partial(self._fill, batch, place))
         tensors = {key: torch.from_numpy(value) for key, value in batch.items() if isinstance(value, np.ndarray)}
+        tensors |= {key: padded(key, batch[key]) for key in LIDAR if key in batch}
         if self.translated is None:
             tensors["input"] = tensors["target"]
         return batch | tensors
@@ -138,6 +148,9 @@ class TrainingFrames(Dataset):
             batch["distance"] = np.empty((count, sources), np.float32)
         if self.with_poses:
             batch["T_source_target"] = np.empty((count, sources, 4, 4), np.float32)
+        if self.with_lidar:
+            batch |= {name: [None] * count for name in LIDAR}
+            batch["native_size"] = np.empty((count, 2), np.int64)
         return batch
 
     def _fill(self, batch: dict[str, Any], place: int, index: int) -> None:
@@ -155,9 +168,21 @@ class TrainingFrames(Dataset):
                 batch["distance"][place, number] = source.distance(index, offset)
             if self.with_poses:
                 batch["T_source_target"][place, number] = source.T_source_target(index, offset)
+        if self.with_lidar:
+            for name, values in zip(LIDAR, self._lidar(index), strict=True):
+                batch[name][place] = torch.from_numpy(values)
+            batch["native_size"][place] = source.native_size(index)
         batch["K"][place] = self._resizing(source.native_size(index)) @ source.intrinsics(index)
         batch["frame_id"][place], batch["condition"][place] = source.frame_id(index), condition
         batch["input_condition"][place] = drawn or condition
+
+    def _lidar(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels with a return and their depths [m], as the source gives them; none of a frame without LiDAR."""
+        if self.source.lidar_path(index) is None:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if self.lidar_cache is not None:
+            return self.lidar_cache.read(self.source.frame_id(index))
+        return self.source.sparse_lidar(index)
 
     def _resizing(self, native_size: tuple[int, int]) -> np.ndarray:
         """What turns intrinsics at a native size into those of the samples, float64 (3, 3)."""

@@ -63,7 +63,7 @@ class EvaluationFrames(Dataset):
         lidar_index, lidar_value = (
             self.lidar_cache.read(source.frame_id(index)) if self.lidar_cache else source.sparse_lidar(index)
         )
-        return Sample(
+        sample = Sample(
             frame_id=source.frame_id(index),
             condition=source.condition(index),
             input=torch.from_numpy(image[0]),
@@ -71,6 +71,9 @@ class EvaluationFrames(Dataset):
             lidar_value=torch.from_numpy(lidar_value),
             native_size=torch.tensor(source.native_size(index)),
         )
+        if hasattr(source, "pixel_class"):
+            sample["lidar_class"] = torch.from_numpy(source.pixel_class(index).ravel()[lidar_index])
+        return sample
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Samples of those frames that can be read; a loader asks for them instead of single samples."""
@@ -83,14 +86,22 @@ class EvaluationFrames(Dataset):
 class EvaluationLoader(DataLoader):
     """Batches of EvaluationFrames in order, without those of which no frame can be read.
 
+    Several processes share whole batches, so that a network sees the same ones as in a single process and no frame is
+    padded, lost or doubled.
+
     Args:
         frames: the data set.
         batch_size: frames per batch.
         num_workers: loader processes; 0 loads in the evaluating process.
+        share: number of this process, and of all processes that evaluate together.
     """
 
-    def __init__(self, frames: EvaluationFrames, batch_size: int, *, num_workers: int = 0) -> None:
-        super().__init__(frames, batch_size, collate_fn=collate, num_workers=num_workers)
+    def __init__(
+        self, frames: EvaluationFrames, batch_size: int, *, num_workers: int = 0, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        indices, (rank, processes) = range(len(frames)), share
+        batches = [indices[start : start + batch_size] for start in range(0, len(frames), batch_size)]
+        super().__init__(frames, batch_sampler=batches[rank::processes], collate_fn=collate, num_workers=num_workers)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         batches = super().__iter__()

@@ -1,7 +1,7 @@
 """Frames that are left out because a check of the data has found them broken."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,12 @@ class WithoutFrames:
     def sparse_lidar(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Flat pixel indices with a return, int64 (N,), and depths [m], float32."""
         return self.source.sparse_lidar(self._kept[index])
+
+    @property
+    def pixel_class(self) -> Callable[[int], np.ndarray]:
+        """Classes of the pixels by the number of a frame, int8 (H, W); there only if the source has them."""
+        of_all = self.source.pixel_class
+        return lambda index: of_all(self._kept[index])
 
     def lidar_depth(self, index: int) -> np.ndarray:
         """Depth map [m], float32 (H, W); 0 = no return."""

@@ -14,7 +14,7 @@ CONDITIONS = ("day-clear", "day-rain", "night-clear", "night-rain")
 class Sample(TypedDict, total=False):
     """One frame as a data set yields it; a batch has the same keys with a leading B.
 
-    Strings become lists in a batch, and sparse LiDAR is padded with index -1 and value 0.
+    Strings become lists in a batch, and sparse LiDAR is padded with index -1, value 0 and class -1.
 
     Attributes:
         frame_id: name of the frame, unique in its data set.
@@ -28,6 +28,7 @@ class Sample(TypedDict, total=False):
         T_source_target: maps target-camera points to each source camera, from ego poses, (S, 4, 4).
         lidar_index: flat row-major pixel index of each return at the native size, int64 (N,).
         lidar_value: depth of each return [m], (N,).
+        lidar_class: class of the pixel of each return, int8 (N,), where the source has ``pixel_class``.
         native_size: (height, width) that ``lidar_index`` belongs to [px], int64 (2,).
     """
 
@@ -42,6 +43,7 @@ class Sample(TypedDict, total=False):
     T_source_target: Tensor
     lidar_index: Tensor
     lidar_value: Tensor
+    lidar_class: Tensor
     native_size: Tensor
 
 
@@ -49,6 +51,8 @@ class FrameSource(Protocol):
     """Recorded frames at their native size; knows nothing of tensors or training.
 
     ``offset`` counts frames of the camera's own rate: 0 is the frame itself, -1 the one before, 1 the one after.
+    A source that knows what its pixels show has ``pixel_class(index)``, too: classes of the pixels, int8 (H, W), -1 for
+    none; the protocol of an evaluation says what they mean.
 
     Attributes:
         offsets: neighbours that every frame has.

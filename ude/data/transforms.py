@@ -67,7 +67,7 @@ class DeviceTransform:
         if training:
             factors, flips = self._draws(batch["frame_id"], epoch)
             jitter = compiled_color_jitter() if self.compiled else color_jitter
-            stack, flipped = jitter(stack, _on(stack.device, factors)), _on(stack.device, flips)
+            stack, flipped = jitter(stack, on_device(stack.device, factors)), on_device(stack.device, flips)
         else:
             stack = unit_range(stack)
         depth_input = torch.where(flipped[:, None, None, None], stack[:, 0].flip(-1), stack[:, 0])
@@ -97,6 +97,6 @@ class DeviceTransform:
         return noisy
 
 
-def _on(device: torch.device, values: Tensor) -> Tensor:
+def on_device(device: torch.device, values: Tensor) -> Tensor:
     """Values of the CPU on a device, without waiting for what it still has to do."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

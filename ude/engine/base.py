@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ude.models import DepthNet, DepthPrediction, PoseNet, save_model
+from ude.models.encoders import without_lora
 
 from .guard import FiniteGuard
 from .hardware import is_out_of_memory, out_of_memory, slow_bfloat16
@@ -55,6 +56,10 @@ class DepthModule(L.LightningModule):
         """Weighted loss terms (scalars), and maps (B, 1, H, W) to look at."""
         raise TypeError(f"{type(self).__name__} must define losses()")
 
+    def map_scalars(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars of the maps of a logged step."""
+        return depth_scalars(maps, self.depth_net.range["max_depth"])
+
     def predict_depth(self, batch: dict[str, Any]) -> DepthPrediction:
         """The prediction on ``depth_input`` in the geometry of ``target``: mirrored samples are mirrored back."""
         prediction = self.depth_net(batch["depth_input"])
@@ -71,7 +76,7 @@ class DepthModule(L.LightningModule):
         total = torch.stack(list(terms.values())).sum()
         if self._logged():
             self._scalars = {f"loss/{name}": term.detach() for name, term in (terms | {"total": total}).items()}
-            self._scalars |= depth_scalars(maps, self.depth_net.range["max_depth"])
+            self._scalars |= self.map_scalars(maps)
         if self.images_every and self.global_step % self.images_every == 0:
             log_images(self.loggers, batch, maps, self.global_step)
         return total
@@ -150,14 +155,15 @@ class DepthModule(L.LightningModule):
 
     def save_networks(self, folder: Path) -> None:
         """Write the networks into a run folder."""
-        save_model(self.depth_net, folder / "depth_net")
+        save_model(without_lora(self.depth_net), folder / "depth_net")
         if self.pose_net is not None:
             save_model(self.pose_net, folder / "pose_net")
 
     def _parts(self) -> dict[str, list[torch.nn.Parameter]]:
         """Parameters by the name of their learning rate."""
         encoder, decoder = self.depth_net.parameter_groups()
-        parts = {"encoder": encoder, "decoder": decoder}
+        parts = {"encoder": encoder} if encoder else {}  # none of a frozen one
+        parts |= {"decoder": decoder}
         return parts if self.pose_net is None else parts | {"pose": list(self.pose_net.parameters())}
 
     def _logged(self) -> bool:

@@ -8,19 +8,22 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 FUSED = ("cpu", "cuda")
 """Devices whose AdamW updates all weights in one pass over the memory."""
+DROP = 0.1
+"""What is left of the learning rates behind the drop."""
 
 
 @dataclass(frozen=True)
 class Solver:
-    """Optimiser settings: AdamW with a warm-up, then a constant or linearly falling learning rate.
+    """Optimiser settings: AdamW with a warm-up, then a learning rate that is constant, falls linearly or drops once.
 
     Attributes:
         lr_encoder: learning rate of the depth encoder.
         lr_decoder: learning rate of the depth decoder and heads.
         lr_pose: learning rate of the pose network.
         weight_decay: decoupled weight decay, of all parameters.
-        schedule: ``linear`` (to 0 at the last step) or ``constant``.
+        schedule: ``linear`` (to 0 at the last step), ``constant`` or ``drop``.
         warmup: steps over which the rates rise from 0.
+        drop_at: steps after which the rates of ``drop`` fall to a tenth.
     """
 
     lr_encoder: float
@@ -29,6 +32,7 @@ class Solver:
     weight_decay: float = 0.01
     schedule: str = "linear"
     warmup: int = 0
+    drop_at: int = 0
 
     def rate(self, step: int, total_steps: float) -> float:
         """Factor of the learning rates at a step.
@@ -40,6 +44,8 @@ class Solver:
         warm = min(1.0, (step + 1) / (self.warmup + 1))
         if self.schedule == "constant":
             return warm
+        if self.schedule == "drop":
+            return warm * (DROP if step >= self.drop_at else 1)
         return warm * max(0.0, 1 - step / total_steps)
 
 

@@ -103,7 +103,10 @@ def _run(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataMod
 def _trainer(data: L.LightningDataModule, folder: Path, options: RunOptions, *, first_step: int) -> L.Trainer:
     """Lightning's trainer, writing into the run folder only."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for known in ("does not have many workers", "exists and is not empty", "dataloader is not resumable"):
+    for known in (
+        *("does not have many workers", "exists and is not empty", "dataloader is not resumable"),
+        r"Found \d+ module\(s\) in eval mode",  # frozen encoders and foundation models are so on purpose
+    ):
         warnings.filterwarnings("ignore", message=f".*{known}")  # the sampler is: see TrainingData.state_dict
     warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
     checkpoints = ModelCheckpoint(

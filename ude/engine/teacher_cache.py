@@ -17,7 +17,6 @@ from torch import Tensor, nn
 DISK_SHARE = 0.75
 """Largest share of the free disk that a cache may take; the rest is for checkpoints."""
 
-_SUFFIX = ".float32"
 _MARK_BYTES = 8
 _FILLED = 1 << 32
 """Added to the 32-bit checksum in a slot's mark, so that the mark of a filled slot is never 0."""
@@ -26,24 +25,26 @@ logger = logging.getLogger(__name__)
 
 
 class TeacherCache:
-    """Float32 values per frame in one file of equal slots, which the first epoch fills.
+    """Values per frame in one file of equal slots, which the first epoch fills.
 
     A slot is a mark, 0 while it is empty, and the values. The mark holds their checksum, and a slot that does not fit
     it counts as empty: one that was cut off, lost in a power failure or changed is computed again. So the processes
     of a distributed run share a file without locks, and a resumed run goes on with it. The file is named by a digest
     of all that its values depend on; another teacher, size or list of frames is another file, and files of other
-    names are removed. Values come back bit for bit.
+    names are removed. Values of the cache's type come back bit for bit.
 
     The file is read and written, not mapped: a full or failing disk is then an error to handle, and not a SIGBUS.
 
     Args:
         folder: folder of the cache alone, made when it is needed.
         made_from: what the values depend on besides the networks and frames, such as a hash of the config.
+        dtype: floating type of the values.
     """
 
-    def __init__(self, folder: str | Path, made_from: str = "") -> None:
+    def __init__(self, folder: str | Path, made_from: str = "", dtype: torch.dtype = torch.float32) -> None:
         self.folder = Path(folder)
         self.made_from = made_from
+        self.dtype = dtype
         self.slots: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._file: FileIO | None = None
@@ -61,7 +62,10 @@ class TeacherCache:
         if self._file is None:
             return None
         pinned = device.type == "cuda"
-        values = {name: torch.empty(len(frame_ids), *s, pin_memory=pinned) for name, s in self.shapes.items()}
+        values = {
+            name: torch.empty(len(frame_ids), *shape, dtype=self.dtype, pin_memory=pinned)
+            for name, shape in self.shapes.items()
+        }
         for row, frame_id in enumerate(frame_ids):
             if not self._read(self.slots[frame_id], [value[row] for value in values.values()]):
                 return None
@@ -77,7 +81,7 @@ class TeacherCache:
         try:
             if self._file is None:
                 self._open({name: tuple(value.shape[1:]) for name, value in values.items()})
-            on_cpu = [value.detach().float().contiguous().cpu() for value in values.values()]
+            on_cpu = [value.detach().to(self.dtype).contiguous().cpu() for value in values.values()]
             for row, frame_id in enumerate(frame_ids):
                 frame = [value[row] for value in on_cpu]
                 if all(value.isfinite().all() for value in frame):
@@ -92,22 +96,26 @@ class TeacherCache:
         if self._file is not None:
             self._file.close()
             self._file = None
-        for path in self.folder.glob(f"*{_SUFFIX}"):
+        for path in self.folder.glob(f"*{self._suffix}"):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # absent, or another process just made its file
             self.folder.rmdir()
 
     @property
     def _slot_bytes(self) -> int:
-        return _MARK_BYTES + 4 * sum(math.prod(shape) for shape in self.shapes.values())
+        return _MARK_BYTES + self.dtype.itemsize * sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def _suffix(self) -> str:
+        return f".{str(self.dtype).removeprefix('torch.')}"
 
     def _open(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Open the file of these values, sparse where it is new, and remove all others."""
         self.shapes = shapes
-        name = hashlib.sha256(f"{self.digest} {json.dumps(shapes)}".encode()).hexdigest()[:32] + _SUFFIX
+        name = hashlib.sha256(f"{self.digest} {json.dumps(shapes)}".encode()).hexdigest()[:32] + self._suffix
         path, total = self.folder / name, self._slot_bytes * len(self.slots)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for other in self.folder.glob(f"*{_SUFFIX}"):
+        for other in self.folder.glob(f"*{self._suffix}"):
             if other != path:
                 other.unlink(missing_ok=True)
         path.touch()

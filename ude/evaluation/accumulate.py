@@ -1,6 +1,6 @@
 """Means of per-frame metrics for every condition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,27 +12,32 @@ GROUPS = {**{name: (name,) for name in CONDITIONS}, "night": ("night-clear", "ni
 
 
 def condition_means(
-    values: Tensor, conditions: Sequence[str], columns: Sequence[str]
+    values: Tensor,
+    conditions: Sequence[str],
+    columns: Sequence[str],
+    rows: Mapping[str, Sequence[str]] = GROUPS,
 ) -> dict[str, dict[str, float | None]]:
-    """The mean of every column for every row of GROUPS, None where it has no frame, and its number of "frames".
+    """The mean of every column for every row, None where it has no frame, and its number of "frames".
 
     Args:
         values: one row per frame that had a valid LiDAR return, float64 (N, columns).
-        conditions: condition of each frame, N names of CONDITIONS.
+        conditions: condition of each frame, (N).
         columns: names of the values.
+        rows: rows of a result table, each with its conditions.
 
     Raises:
-        ValueError: a condition is unknown.
+        ValueError: a condition is in no row.
     """
-    unknown = sorted(set(conditions) - set(CONDITIONS))
+    known = tuple(dict.fromkeys(name for names in rows.values() for name in names))
+    unknown = sorted(set(conditions) - set(known))
     if unknown:
-        raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}, got {', '.join(unknown)}")
-    rows = torch.tensor([CONDITIONS.index(name) for name in conditions], dtype=torch.long)
-    counts = torch.bincount(rows, minlength=len(CONDITIONS))
-    sums = torch.zeros(len(CONDITIONS), len(columns), dtype=torch.float64).index_add_(0, rows, values)
+        raise ValueError(f"condition must be one of {', '.join(known)}, got {', '.join(unknown)}")
+    places = torch.tensor([known.index(name) for name in conditions], dtype=torch.long)
+    counts = torch.bincount(places, minlength=len(known))
+    sums = torch.zeros(len(known), len(columns), dtype=torch.float64).index_add_(0, places, values)
     means: dict[str, dict[str, float | None]] = {}
-    for row, names in GROUPS.items():
-        members = [CONDITIONS.index(name) for name in names]
+    for row, names in rows.items():
+        members = [known.index(name) for name in names]
         frames, totals = int(counts[members].sum()), sums[members].sum(0).tolist()
         of_columns = [total / frames if frames else None for total in totals]
         means[row] = {"frames": frames, **dict(zip(columns, of_columns, strict=True))}

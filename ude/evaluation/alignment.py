@@ -4,15 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ALIGNMENTS = ("median", "least_squares")
-"""Ways to align; "_" + name ends the names of aligned modes."""
+ALIGNMENTS = ("none", "median", "least_squares")
+"""Ways to align; "_" + name ends the names of aligned modes, which "none" has not."""
 CONSTANT = 1e-12
 """Relative spread of inverse depths below which they are one value, whose scale nothing tells."""
 
 
 def mode_suffixes(alignment: str, *, flip: bool) -> tuple[str, ...]:
-    """Suffixes of the modes of an evaluation: plain, flip-averaged, then both aligned."""
+    """Suffixes of the modes of an evaluation: plain, flip-averaged, then each aligned if anything is."""
     plain = ("", "_flip") if flip else ("",)
+    if alignment == "none":
+        return plain
     return (*plain, *(f"{mode}_{alignment}" for mode in plain))
 
 

@@ -67,6 +67,23 @@ def depth_image(depth: np.ndarray, *, near: float = NEAR, far: float = FAR) -> n
     return image
 
 
+def lidar_image(lidar_depth: np.ndarray, background: np.ndarray, *, near: float = NEAR, far: float = FAR) -> np.ndarray:
+    """LiDAR depth in the colours of depth_image() over a darkened image, as RGB uint8 (h, w, 3).
+
+    Args:
+        lidar_depth: native LiDAR depth [m], 0 = no return, (H, W).
+        background: the input image, uint8 (h, w, 3).
+        near: depth of the first colour [m].
+        far: depth of the last colour [m].
+    """
+    flat = _drawn(lidar_depth, background.shape[1])
+    flat = flat[np.argsort(-lidar_depth.flat[flat], kind="stable")]  # near returns hide far ones
+    colors = depth_image(lidar_depth.flat[flat][:, None], near=near, far=far)[:, 0]
+    # neither the bright colours nor the dark ones are lost on this grey
+    grey = np.full_like(background, 92) + _darkened(background) // 2
+    return _with_returns(grey, flat, colors, lidar_depth)
+
+
 def error_image(
     prediction: np.ndarray, lidar_depth: np.ndarray, *, background: np.ndarray | None = None, limit: float = ERROR_LIMIT
 ) -> np.ndarray:
@@ -75,43 +92,68 @@ def error_image(
     Sparse returns are drawn as small squares, the largest errors on top; a dense map fills its pixels.
 
     Args:
-        prediction: predicted depth [m], (h, w).
+        prediction: predicted depth [m], of any size.
         lidar_depth: native LiDAR depth [m], 0 = no return, (H, W).
-        background: the input image, uint8 (h, w, 3).
+        background: the input image, uint8 (h, w, 3); without it the picture is black and of the prediction's size.
         limit: relative error of the last colour.
     """
-    size = prediction.shape
-    image = np.zeros((*size, 3), np.uint8) if background is None else _darkened(background, size)
-    flat = np.flatnonzero(lidar_depth)
+    image = np.zeros((*prediction.shape, 3), np.uint8) if background is None else _darkened(background)
+    flat = _drawn(lidar_depth, image.shape[1])
     error = np.abs(_at(prediction, flat, lidar_depth.shape) / lidar_depth.flat[flat] - 1)
     order = np.argsort(error)
-    color = color_scale("error")[((error[order] / limit).clip(0, 1) * 255).round().astype(int)]
-    rows, columns = np.divmod(flat[order], lidar_depth.shape[1])
-    rows, columns = rows * size[0] // lidar_depth.shape[0], columns * size[1] // lidar_depth.shape[1]
-    radius = 0 if flat.size > lidar_depth.size / 2 else max(1, round(size[1] / 400))
+    colors = color_scale("error")[((error[order] / limit).clip(0, 1) * 255).round().astype(int)]
+    return _with_returns(image, flat[order], colors, lidar_depth)
+
+
+def picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An RGB uint8 image at (height, width) [px]."""
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
+
+
+def data_uri(image: np.ndarray, *, quality: int = 75) -> str:
+    """An RGB uint8 image (H, W, 3) as the data URI of a WebP, a third of the size of a JPEG that looks as good."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="WEBP", quality=quality, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _darkened(image: np.ndarray) -> np.ndarray:
+    """The image in dark grey, so that colours on it stand out."""
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    return np.repeat((grey[..., None] * 0.35).astype(np.uint8), 3, axis=2)
+
+
+def _is_dense(lidar_depth: np.ndarray) -> bool:
+    """Whether most pixels have a depth."""
+    return 2 * np.count_nonzero(lidar_depth) > lidar_depth.size
+
+
+def _drawn(lidar_depth: np.ndarray, width: int) -> np.ndarray:
+    """Flat native indices of the returns of a picture that is `width` wide; of a dense map no more than can be seen."""
+    stride = max(1, lidar_depth.shape[1] // width) if _is_dense(lidar_depth) else 1
+    rows, columns = np.nonzero(lidar_depth[::stride, ::stride])
+    return (rows * lidar_depth.shape[1] + columns) * stride
+
+
+def _with_returns(image: np.ndarray, flat: np.ndarray, colors: np.ndarray, lidar_depth: np.ndarray) -> np.ndarray:
+    """The image (h, w, 3) with returns as squares, the last one on top.
+
+    Args:
+        image: what they are drawn on; it is changed.
+        flat: native pixel of each return, (N,).
+        colors: of each return, uint8 (N, 3).
+        lidar_depth: native LiDAR depth (H, W); a dense one fills pixels instead of squares.
+    """
+    size, native = image.shape[:2], lidar_depth.shape
+    rows, columns = np.divmod(flat, native[1])
+    rows, columns = rows * size[0] // native[0], columns * size[1] // native[1]
+    radius = 0 if _is_dense(lidar_depth) else max(1, round(size[1] / 400))
     around = np.arange(-radius, radius + 1)
     down, right = (offsets.ravel() for offsets in np.meshgrid(around, around))
     rows = (rows[:, None] + down).clip(0, size[0] - 1)  # (N, squares), so that the last return wins everywhere
     columns = (columns[:, None] + right).clip(0, size[1] - 1)
-    image[rows.ravel(), columns.ravel()] = color.repeat(down.size, axis=0)
+    image[rows.ravel(), columns.ravel()] = colors.repeat(down.size, axis=0)
     return image
-
-
-def data_uri(image: np.ndarray, *, max_width: int = 640, quality: int = 88) -> str:
-    """An RGB uint8 image (H, W, 3) as the data URI of a JPEG, made smaller if it is wider than max_width [px]."""
-    picture = Image.fromarray(image)
-    if picture.width > max_width:
-        height = max(1, round(picture.height * max_width / picture.width))
-        picture = picture.resize((max_width, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=quality, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _darkened(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """The image in dark grey at (height, width), so that colours on it stand out."""
-    grey = Image.fromarray(image).convert("L").resize((size[1], size[0]))
-    return np.repeat((np.asarray(grey)[..., None] * 0.35).astype(np.uint8), 3, axis=2)
 
 
 def _at(prediction: np.ndarray, flat: np.ndarray, native_size: tuple[int, ...]) -> np.ndarray:

@@ -1,20 +1,52 @@
-"""The seven depth metrics of one frame, on dense maps or on the LiDAR pixels alone.
+"""The depth metrics of one frame, on dense maps or on the LiDAR pixels alone.
 
 LiDAR depths strictly between two bounds count, predictions are clamped to the bounds after their alignment, thresholds
-are strict, and a frame has one value. Source: Eigen et al., https://arxiv.org/abs/1406.2283.
+are strict, and a frame has one value. Source: Eigen et al., https://arxiv.org/abs/1406.2283; the mean absolute error
+and the narrow thresholds: Depth4ToM, https://arxiv.org/abs/2307.15052.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Tensor
 
 from .alignment import least_squares_depth, median_scaled
-from .protocols import Protocol, cropped_lidar
+from .protocols import METRICS, Protocol, cropped_lidar
 from .sampling import lidar_neighbours
 
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta_1", "delta_2", "delta_3")
 FARTHEST = 1e6
 """Depth that inverse depths are taken for at most [m]."""
+THRESHOLDS = {"delta_1": 1.25, "delta_2": 1.25**2, "delta_3": 1.25**3, "delta_1.15": 1.15, "delta_1.05": 1.05}
+"""Ratio of depths, of which the larger is divided by the smaller, below which a return counts for a metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarDepths:
+    """Depths of a batch at the LiDAR pixels, and the rules by which they are compared.
+
+    Attributes:
+        predicted: the plain prediction and, if there is one, the flip-averaged one, then each aligned unless the
+            alignment is "none" [m], float64 (P, B, N).
+        aligned: whether the second half of them is the first one aligned.
+        parts: measured depth [m] of the pixels of each of the protocol's parts, float64 (C, B, N), 0 for all others.
+        protocol: what is reported.
+        min_depth: returns at this depth or nearer do not count [m].
+        max_depth: returns at this depth or farther do not count [m].
+    """
+
+    predicted: Tensor
+    aligned: bool
+    parts: Tensor
+    protocol: Protocol
+    min_depth: float
+    max_depth: float
+
+    @property
+    def valid(self) -> Tensor:
+        """Which returns count in each part, (C, B, N)."""
+        return (self.parts > self.min_depth) & (self.parts < self.max_depth)
 
 
 def depth_metrics(
@@ -47,14 +79,22 @@ def depth_metrics(
     return dict(zip(METRICS, values, strict=True))
 
 
-def lidar_metrics(prediction: Tensor, lidar_value: Tensor, *, min_depth: float, max_depth: float) -> Tensor:
-    """The metrics (7, ...) in the order of METRICS from depths at the LiDAR pixels; NaN where no return is valid.
+def lidar_metrics(
+    prediction: Tensor,
+    lidar_value: Tensor,
+    *,
+    min_depth: float,
+    max_depth: float,
+    metrics: Sequence[str] = METRICS,
+) -> Tensor:
+    """The metrics (K, ...) in the order of their names from depths at the LiDAR pixels; NaN where no return is valid.
 
     Args:
         prediction: predicted depth at the LiDAR pixels [m], positive, (..., N); it is clamped to the bounds.
         lidar_value: LiDAR depth there [m], broadcast against it; padding has the value 0.
         min_depth: returns at this depth or nearer do not count [m]; at least 0.
         max_depth: returns at this depth or farther do not count [m].
+        metrics: K names: those of METRICS and THRESHOLDS, and "mae".
     """
     valid = (lidar_value > min_depth) & (lidar_value < max_depth)
     # the other pixels compare 1 m with 1 m, so that nothing divides by zero
@@ -65,31 +105,35 @@ def lidar_metrics(prediction: Tensor, lidar_value: Tensor, *, min_depth: float, 
     difference = prediction - lidar
     relative_difference = difference / lidar
     count = valid.count_nonzero(-1).to(prediction.dtype)
-    within = [((worse < 1.25**power) & valid).count_nonzero(-1) / count for power in (1, 2, 3)]
-    means = [
-        relative_difference.abs().sum(-1) / count,
-        (relative_difference * difference).sum(-1) / count,
-        (difference.square().sum(-1) / count).sqrt(),
-        (relative.log().square().sum(-1) / count).sqrt(),
-    ]
-    return torch.stack(means + within)
+    errors = {
+        "abs_rel": lambda: relative_difference.abs().sum(-1) / count,
+        "sq_rel": lambda: (relative_difference * difference).sum(-1) / count,
+        "rmse": lambda: (difference.square().sum(-1) / count).sqrt(),
+        "rmse_log": lambda: (relative.log().square().sum(-1) / count).sqrt(),
+        "mae": lambda: difference.abs().sum(-1) / count,
+    }
+    return torch.stack(
+        [
+            ((worse < THRESHOLDS[name]) & valid).count_nonzero(-1) / count if name in THRESHOLDS else errors[name]()
+            for name in metrics
+        ]
+    )
 
 
-def frame_table(
+def lidar_depths(
     inverse_depth: Tensor,
     mirrored: Tensor | None,
     *,
     lidar_index: Tensor,
     lidar_value: Tensor,
     native_size: Tensor,
+    lidar_class: Tensor | None = None,
     protocol: Protocol,
     alignment: str,
     min_depth: float,
     max_depth: float,
-) -> Tensor:
-    """Number of valid returns, then the metrics of every mode in the order of mode_suffixes(), float64 (B, 1 + 7 M).
-
-    Everything is computed at the LiDAR pixels alone, all modes in one pass, and nothing waits for the device.
+) -> LidarDepths:
+    """Predictions read and aligned at the LiDAR pixels alone, all modes in one pass; nothing waits for the device.
 
     Args:
         inverse_depth: predicted inverse depth [1/m], (B, 1, h, w).
@@ -97,28 +141,61 @@ def frame_table(
         lidar_index: flat pixel index into the native image, (B, N), -1 for padding.
         lidar_value: LiDAR depth there [m], (B, N), 0 for padding.
         native_size: height and width of each frame's native image [px], (B, 2).
+        lidar_class: class of each of these pixels, (B, N), for a protocol with classes.
         protocol: how predictions are read.
         alignment: one of ALIGNMENTS.
         min_depth: returns at this depth or nearer do not count [m]; at least 0.
         max_depth: returns at this depth or farther do not count [m].
+
+    Raises:
+        ValueError: the protocol has classes, but there is no lidar_class.
     """
     KORNIA_CHECK_SHAPE(inverse_depth, ["B", "1", "h", "w"])
+    if protocol.classes and lidar_class is None:
+        raise ValueError("a protocol with classes needs the class of each pixel; use a source that has them")
     size, bounds = tuple(inverse_depth.shape[-2:]), {"min_depth": min_depth, "max_depth": max_depth}
     neighbours = lidar_neighbours(lidar_index, native_size, size, align_corners=protocol.align_corners)
     read = [neighbours.values(inverse_depth)]
     if mirrored is not None:
-        read.append(neighbours.flip_average(inverse_depth, mirrored))
+        read.append(neighbours.flip_average(read[0], mirrored))
     corners = torch.stack(read)  # (P, B, 2, 2, N)
-    inverse = None if protocol.samples_depth and alignment == "median" else neighbours.mean(corners)  # (P, B, N)
-    depth = neighbours.mean(_depth(corners)) if protocol.samples_depth else _depth(inverse)
+    inverse = None if protocol.samples_depth and alignment != "least_squares" else neighbours.mean(corners)  # (P, B, N)
+    predicted = [neighbours.mean(_depth(corners)) if protocol.samples_depth else _depth(inverse)]
     lidar_value = cropped_lidar(lidar_value, lidar_index, native_size, protocol.crop).double()
     valid = (lidar_value > min_depth) & (lidar_value < max_depth)
     if alignment == "median":
-        aligned = median_scaled(depth, lidar_value, valid, lower=protocol.lower_median)
-    else:
-        aligned = least_squares_depth(inverse, lidar_value, valid, **bounds)
-    metrics = lidar_metrics(torch.cat([depth, aligned]), lidar_value, **bounds)  # (7, 2 P, B)
-    return torch.cat([valid.sum(-1, keepdim=True), metrics.permute(2, 1, 0).flatten(1)], 1)
+        predicted.append(median_scaled(predicted[0], lidar_value, valid, lower=protocol.lower_median))
+    elif alignment == "least_squares":
+        predicted.append(least_squares_depth(inverse, lidar_value, valid, **bounds))
+    parts = [lidar_value, *(lidar_value * _within(lidar_class, numbers) for numbers in protocol.classes.values())]
+    return LidarDepths(
+        predicted=torch.cat(predicted),
+        aligned=len(predicted) > 1,
+        parts=torch.stack(parts),
+        protocol=protocol,
+        **bounds,
+    )
+
+
+def frame_table(depths: LidarDepths) -> Tensor:
+    """Number of valid returns and the metrics of every mode, part by part, float64 (B, C (1 + M K)).
+
+    The parts are those of the protocol, the modes those of mode_suffixes(), and of each mode all K metrics.
+    """
+    bounds = {"min_depth": depths.min_depth, "max_depth": depths.max_depth, "metrics": depths.protocol.metrics}
+    columns = []
+    for lidar, valid in zip(depths.parts, depths.valid, strict=True):
+        metrics = lidar_metrics(depths.predicted, lidar, **bounds)  # (K, M, B)
+        columns += [valid.sum(-1, keepdim=True), metrics.permute(2, 1, 0).flatten(1)]
+    return torch.cat(columns, 1)
+
+
+def _within(lidar_class: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Which pixels are of one of some classes, (B, N)."""
+    inside = torch.zeros_like(lidar_class, dtype=torch.bool)
+    for number in numbers:
+        inside = inside | (lidar_class == number)
+    return inside
 
 
 def _depth(inverse_depth: Tensor) -> Tensor:

@@ -1,22 +1,21 @@
-"""A report as one HTML file that needs nothing else: tables, pictures, curves, and what made them."""
+"""A report as one HTML file that needs nothing else: tables, plots, pictures, curves, and what made them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from .bars import render_bars
 from .charts import Chart, render_chart
-from .gallery import GalleryRow, render_gallery
+from .gallery import Gallery, render_gallery
+from .parts import legend
+from .report_results import render_results
+from .report_tables import Evaluated, render_evaluated, render_facts, render_gaps, render_paired
+from .significance import PairedRow
 from .style import STYLE
-from .summary import Cell, Column, GapRow, ReportTable, best
-from .tables import number
+from .summary import GapRow, ReportTable
 
 # no script runs and nothing is loaded, whatever a name in the data contains
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-_ALIGNED = {
-    "median": "scaling each prediction to the median of its frame",
-    "least_squares": "fitting scale and shift of each inverse depth to its frame",
-}
 
 
 @dataclass(frozen=True)
@@ -30,39 +29,69 @@ class Highlight:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a report shows; empty parts are left out."""
+    """What a report shows; empty parts are left out.
+
+    Attributes:
+        title: headline.
+        text: paragraphs under it.
+        highlights: cards under the text.
+        facts: what was evaluated and how, by name; above the parts.
+        table: predictors in every condition, also drawn as bars.
+        paired: differences from a reference predictor.
+        ranges: charts of the error over depth by the name of their metric, in the colours of the table.
+        gaps: share of the gap between day and other conditions that a student closed.
+        gallery: pictures of chosen frames.
+        charts: curves of the training.
+        evaluated: weights and speed of the predictors.
+        versions: what made the report, by name; below the parts.
+        commands: command lines that make it again.
+    """
 
     title: str
     text: Sequence[str] = ()
     highlights: Sequence[Highlight] = ()
-    table: ReportTable | None = None
-    gaps: Sequence[GapRow] = ()
-    gallery: Sequence[GalleryRow] = ()
-    charts: Sequence[Chart] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    table: ReportTable | None = None
+    paired: Sequence[PairedRow] = ()
+    ranges: Mapping[str, Sequence[Chart]] = field(default_factory=dict)
+    gaps: Sequence[GapRow] = ()
+    gallery: Gallery | None = None
+    charts: Sequence[Chart] = ()
+    evaluated: Sequence[Evaluated] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
 
 
 def render_report(report: Report) -> str:
     """The report as one HTML page; all text in it is escaped."""
-    sections = [
-        ("Results", _results(report.table) if report.table else ""),
-        ("Gap closed", _gaps(report.gaps) if report.gaps else ""),
-        ("Frames", render_gallery(report.gallery) if report.gallery else ""),
-        ("Training", f'<div class="charts">{"".join(map(render_chart, report.charts))}</div>' if report.charts else ""),
-        ("How it was made", _origin(report)),
-    ]
-    body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections if content)
+    sections = {title: content for title, content in _sections(report) if content}
+    anchors = {title: title.lower().replace(" ", "-") for title in sections}
+    body = "".join(
+        f'<section id="{anchors[title]}"><h2>{title}</h2>{content}</section>' for title, content in sections.items()
+    )
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for title, anchor in anchors.items())
     text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in report.text)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
-        f'<header><h1>{escape(report.title)}</h1><div class="text">{text}</div>'
+        f'<header><h1>{escape(report.title)}</h1><div class="text">{text}</div>{render_facts(report.facts)}'
         f"{_highlights(report.highlights)}</header>"
-        f"{body}</main></body></html>\n"
+        f"{f'<nav>{links}</nav>' if len(anchors) > 1 else ''}{body}</main></body></html>\n"
     )
+
+
+def _sections(report: Report) -> Iterator[tuple[str, str]]:
+    """Titles and contents of the parts, in order; an empty content for a part that is not there."""
+    yield "Results", render_results(report.table) if report.table else ""
+    yield "Paired tests", render_paired(report.paired) if report.paired else ""
+    yield "Conditions", render_bars(report.table) if report.table else ""
+    yield "Error over range", _ranges(report.ranges) if report.ranges else ""
+    yield "Gap closed", render_gaps(report.gaps) if report.gaps else ""
+    yield "Frames", render_gallery(report.gallery) if report.gallery else ""
+    yield "Training", f'<div class="charts">{"".join(map(render_chart, report.charts))}</div>' if report.charts else ""
+    yield "How it was made", _origin(report)
 
 
 def _highlights(highlights: Sequence[Highlight]) -> str:
@@ -75,108 +104,21 @@ def _highlights(highlights: Sequence[Highlight]) -> str:
     return f'<div class="cards">{cards}</div>' if cards else ""
 
 
-def _results(table: ReportTable) -> str:
-    """The table of predictors, with its explanation."""
-    groups = "".join(
-        f'<th class="group condition {escape(name)}" colspan="{len(table.columns)}">{escape(name)}'
-        f"<small>{_frames(table.frames[name])}</small></th>"
-        for name in table.conditions
-    )
-    heads = "".join(_head(column, index == 0) for _ in table.conditions for index, column in enumerate(table.columns))
-    lines = "".join(_line(table, name) for name in table.cells)
-    return (
-        f'<div class="scroll"><table class="results"><thead><tr><th rowspan="2">predictor</th>{groups}</tr>'
-        f"<tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
-        '<p class="hint">Mean over frames with LiDAR. Small: 95 % interval from resampling scenes. Bold: best of the '
-        "column. ↓ lower is better, ↑ higher is better. absRel scaled: after "
-        f"{_ALIGNED[table.alignment]}. d1: pixels within 25 % of the LiDAR depth. n/a: no such frames.</p>"
-    )
-
-
-def _frames(count: int) -> str:
-    """A number of frames in words."""
-    return "1 frame" if count == 1 else f"{count:,} frames"
-
-
-def _head(column: Column, first: bool) -> str:
-    """Heading of a metric column."""
-    arrow = "↑" if column.higher_is_better else "↓"
-    return f'<th class="{"first" if first else ""}">{escape(column.label)} <i>{arrow}</i></th>'
-
-
-def _line(table: ReportTable, name: str) -> str:
-    """One predictor."""
-    cells = "".join(
-        _cell(table.cells[name][condition, column], column, best(table, condition, column), first=index == 0)
-        for condition in table.conditions
-        for index, column in enumerate(table.columns)
-    )
-    return f"<tr><th>{escape(name)}</th>{cells}</tr>"
-
-
-def _cell(cell: Cell, column: Column, best_value: float | None, *, first: bool) -> str:
-    """A number with its interval under it."""
-    classes = "first" if first else ""
-    if cell.value is None:
-        return f'<td class="{classes} none">n/a</td>'
-    classes += " best" if cell.value == best_value else ""
-    return f'<td class="{classes}">{_scaled(cell.value, column)}<small>{_interval(cell.interval, column)}</small></td>'
-
-
-def _scaled(value: float | None, column: Column) -> str:
-    """A value as its column shows it."""
-    return number(None if value is None else value * column.factor, column.decimals)
-
-
-def _interval(interval: tuple[float, float] | None, column: Column) -> str:
-    """Bounds in few characters, without zeros before the point; n/a without bounds."""
-    if interval is None:
-        return "n/a"
-    return "\N{EN DASH}".join(_scaled(bound, column).removeprefix("0") or "0" for bound in interval)
-
-
-def _gaps(rows: Sequence[GapRow]) -> str:
-    """The table of the gap closed, with a bar for every share."""
+def _ranges(ranges: Mapping[str, Sequence[Chart]]) -> str:
+    """Lines of charts, one per metric, under one legend."""
+    names = [curve.name for curve in next(iter(ranges.values()))[0].curves]
     lines = "".join(
-        _gap(row, start=index == 0 or rows[index - 1].condition != row.condition) for index, row in enumerate(rows)
+        f'<h3>{escape(label)}</h3><div class="plots">{"".join(map(render_chart, charts))}</div>'
+        for label, charts in ranges.items()
     )
-    return (
-        '<div class="scroll"><table class="gaps"><thead><tr><th>condition</th><th>metric</th>'
-        "<th>teacher, day-clear</th><th>teacher</th><th>student</th><th>gap closed</th>"
-        '<th>95 % interval</th><th class="wide"></th></tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-        '<p class="hint">Gap closed = (teacher - student) / (teacher - teacher by day): 0 % is the teacher in that '
-        "condition, 100 % the teacher by day. n/a: the teacher loses nothing there, or there are too few scenes.</p>"
-    )
-
-
-def _gap(row: GapRow, *, start: bool) -> str:
-    """One metric in one condition."""
-    values = "".join(f"<td>{_scaled(value, row.column)}</td>" for value in (row.teacher_day, row.teacher, row.student))
-    condition = f'<span class="condition {escape(row.condition)}">{escape(row.condition)}</span>' if start else ""
-    bounds = "n/a" if row.interval is None else f"{row.interval[0]:.0%} to {row.interval[1]:.0%}"
-    closed = "n/a" if row.closed is None else f"{row.closed:.0%}"
-    return (
-        f'<tr class="{"start" if start else ""}"><th>{condition}</th><th>{escape(row.column.label)}</th>{values}'
-        f'<td class="best">{closed}</td><td>{bounds}</td><td class="wide">{_bar(row)}</td></tr>'
-    )
-
-
-def _bar(row: GapRow) -> str:
-    """The share closed as a bar from 0 to 100 %, with its interval as a thin line."""
-    if row.closed is None:
-        return ""
-    closed, low, high = (min(max(share, 0), 1) for share in (row.closed, *(row.interval or (0, 0))))
-    return (
-        f'<div class="share"><i style="width:{closed:.1%}"></i>'
-        f'<b style="left:{low:.1%};width:{high - low:.1%}"></b></div>'
-    )
+    hint = "Mean over all LiDAR returns of a bin, drawn at its middle; cut off where they leave the chart. "
+    hint += "Grey: share of the returns in each bin."
+    return f'{legend(names)}{lines}<p class="hint">{hint}</p>'
 
 
 def _origin(report: Report) -> str:
-    """Versions, seed, commit and commands."""
-    facts = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in report.facts.items()
-    )
+    """Weights, speed, versions, seed, commit and commands."""
+    evaluated = render_evaluated(report.evaluated) if report.evaluated else ""
     commands = "\n".join(map(escape, report.commands))
-    return (f"<dl>{facts}</dl>" if facts else "") + (f"<pre>{commands}</pre>" if commands else "")
+    code = f'<pre tabindex="0">{commands}</pre>' if commands else ""
+    return evaluated + render_facts(report.versions) + code

@@ -30,21 +30,21 @@ class Neighbours:
         """The four pixels of a prediction (B, 1, h, w) around each return, float64 (B, 2, 2, N)."""
         return self._at(prediction, self.columns)
 
-    def flip_average(self, prediction: Tensor, mirrored: Tensor) -> Tensor:
+    def flip_average(self, plain: Tensor, mirrored: Tensor) -> Tensor:
         """The same four pixels of the mean of two predictions, without the borders where each of them is blind.
 
         The left 5 % of the columns come from the mirrored image alone, the right 5 % from the plain one; ramps over
         the next 5 % lead to the mean of both. Source: monodepth (https://arxiv.org/abs/1609.03677), section 3.
 
         Args:
-            prediction: inverse depth of the image, (B, 1, h, w).
+            plain: values() of the inverse depth of the image, (B, 2, 2, N).
             mirrored: inverse depth of the mirrored image, not mirrored back, (B, 1, h, w).
         """
         place = torch.linspace(0, 1, self.width, dtype=torch.float64, device=self.columns.device)
         blind = ((2 * BORDER - place) / BORDER).clamp(0, 1)  # of the plain prediction, on its left
         share = ((1 + blind.flip(0) - blind) / 2).index_select(0, self.columns.flatten()).view(self.columns.shape)
         other = self._at(mirrored, self.width - 1 - self.columns)
-        return other + share * (self.values(prediction) - other)
+        return other + share * (plain - other)
 
     def mean(self, values: Tensor) -> Tensor:
         """Weighted mean (..., B, N) of values (..., B, 2, 2, N) at the four pixels."""

@@ -1,5 +1,6 @@
 """Numbers and tables as text."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 LABELS = {
@@ -10,13 +11,22 @@ LABELS = {
     "delta_1": "d1",
     "delta_2": "d2",
     "delta_3": "d3",
+    "mae": "MAE",
+    "delta_1.15": "d1.15",
+    "delta_1.05": "d1.05",
 }
-DECIMALS = {"abs_rel": 4, "sq_rel": 3, "rmse": 3, "rmse_log": 4, "delta_1": 4, "delta_2": 4, "delta_3": 4}
+"""Headings of the metrics of all protocols."""
+DECIMALS = {name: 3 if name in ("sq_rel", "rmse") else 4 for name in LABELS}
 
 
 def number(value: float | None, decimals: int) -> str:
     """The number with a fixed number of decimals, or "n/a"."""
     return "n/a" if value is None else f"{value:.{decimals}f}"
+
+
+def escape_markdown(text: str) -> str:
+    """The text as one line of Markdown that shows it letter by letter: no HTML, link, emphasis or end of a cell."""
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", " ".join(text.split()))
 
 
 def rules_line(rules: Mapping[str, str | float]) -> str:

@@ -1,6 +1,6 @@
 """Safe, atomic and hashed reading and writing: the only place that reads checkpoints or writes results."""
 
-from .arrays import read_arrays, write_arrays
+from .arrays import read_array, read_arrays, write_arrays
 from .atomic import atomic_path, clean_temporary, write_bytes, write_text
 from .checkpoints import load_checkpoint, load_foreign, load_weights, save_checkpoint, save_weights
 from .checksums import sha256
@@ -26,6 +26,7 @@ __all__ = [
     "load_foreign",
     "load_weights",
     "lock_folder",
+    "read_array",
     "read_arrays",
     "read_image",
     "read_json",

@@ -2,7 +2,8 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,26 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         MissingFileError: there is no such file.
         DataError: the file is damaged or holds objects.
     """
+    with _reading(path), np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read_array(path: str | Path) -> np.ndarray:
+    """The array of a NumPy file (.npy); nothing in it is run.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is damaged or holds objects.
+    """
+    with _reading(path), open(path, "rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """Turns what NumPy raises about a file into one line."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        yield
     except FileNotFoundError as error:
         raise MissingFileError(f"there is no file {path}; check the path") from error
     except _UNREADABLE as error:

@@ -1,38 +1,10 @@
 """Reliability-guided distillation (RGD): learn the teacher's depth where the teacher explains the day video better.
 
-Source: SSD / UDE, https://arxiv.org/abs/2403.05056, equations 4-6 (see the note at :func:`reliability_mask`).
+Source: SSD / UDE, https://arxiv.org/abs/2403.05056, equation 6; the mask is in `reliability.py`.
 """
 
-from typing import Literal
-
 import torch
-from kornia.core.check import KORNIA_CHECK_SHAPE
 from torch import Tensor
-
-
-def reliability_mask(
-    teacher_error: Tensor, student_error: Tensor, *, keep: Literal["teacher_better", "as_printed"] = "teacher_better"
-) -> Tensor:
-    """Pixels (B, 1, H, W), bool, on which the teacher is to be believed.
-
-    The paper's text keeps a pixel where the student's photometric error is not below the teacher's; its printed
-    equation 5 says the reverse. ``teacher_better`` follows the text (and counts ties, so that a student equal to
-    its teacher loses no pixel), ``as_printed`` the equation.
-
-    Args:
-        teacher_error: photometric error with the teacher's depth, (B, 1, H, W).
-        student_error: photometric error with the student's depth, (B, 1, H, W).
-        keep: direction of the comparison.
-
-    Raises:
-        ValueError: for another direction.
-    """
-    KORNIA_CHECK_SHAPE(teacher_error, ["B", "1", "H", "W"])
-    if keep == "teacher_better":
-        return teacher_error <= student_error
-    if keep == "as_printed":
-        return teacher_error > student_error
-    raise ValueError(f"keep must be teacher_better or as_printed, got {keep!r}")
 
 
 def distillation_loss(

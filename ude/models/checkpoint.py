@@ -1,9 +1,10 @@
 """Where networks are stored and found again: model folders and hub ids."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from .depth_net import DepthNet
 
 Model = TypeVar("Model", bound=nn.Module)
 
-_NEVER_READ = re.compile(r"(^|\.)(mask_token$|num_batches_tracked$|fusion_stage\.layers\.0\.residual_layer1\.)")
+NEVER_READ = re.compile(r"(^|\.)(mask_token$|num_batches_tracked$|fusion_stage\.layers\.0\.residual_layer1\.)")
 """What publishers leave out: the token of masked training, counters, and a layer of DPT's neck that never runs."""
 
 _CARD = """---
@@ -93,16 +94,35 @@ def looks_like_hub_id(name: str | Path) -> bool:
     return str(name).count("/") == 1 and not path.is_absolute() and not path.is_dir() and not path.parent.is_dir()
 
 
+def hub_config(name: str) -> dict[str, Any]:
+    """The config.json of a hub id; that of a model of transformers has a ``model_type``.
+
+    Raises:
+        DataError: in one line, when it is neither cached nor reachable.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with _loading(name):
+        return read_json(hf_hub_download(name, "config.json"))
+
+
 def from_hub(model_class: type[Model], name: str, **kwargs: object) -> Model:
     """``model_class.from_pretrained(name)`` of a hub id or local folder.
 
     Raises:
         DataError: in one line, when it is neither on disk, cached nor reachable, or is damaged.
     """
+    with _loading(name):
+        return model_class.from_pretrained(name, **kwargs)
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Turns what the hub and its libraries raise about a name into one line."""
     from safetensors import SafetensorError
 
     try:
-        return model_class.from_pretrained(name, **kwargs)
+        yield
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if Path(name).is_dir():
@@ -125,8 +145,8 @@ def whole_from_hub(model_class: type[Model], name: str) -> Model:
         DataError: in one line, when it cannot be loaded, or when tensors are missing or of another shape.
     """
     model, info = from_hub(model_class, name, output_loading_info=True, ignore_mismatched_sizes=True)
-    missing = [key for key in info["missing_keys"] if not _NEVER_READ.search(key)]
-    misshapen = [key for key, *_ in info["mismatched_keys"] if not _NEVER_READ.search(key)]
+    missing = [key for key in info["missing_keys"] if not NEVER_READ.search(key)]
+    misshapen = [key for key, *_ in info["mismatched_keys"] if not NEVER_READ.search(key)]
     if missing or misshapen:
         raise DataError(
             f"{name} does not fit {type(model).__name__}: {misfit(missing, [*info['unexpected_keys']], misshapen)}; "

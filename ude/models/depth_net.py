@@ -131,9 +131,16 @@ class DepthNet(nn.Module, PyTorchModelHubMixin):
         """Channels of the encoder features."""
         return self.trunk.feature_channels
 
+    def train(self, mode: bool = True) -> "DepthNet":
+        """Enter or leave training mode; a frozen encoder never enters it, so that its statistics stay."""
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.trunk.encoder.parameters()):
+            self.trunk.encoder.eval()
+        return self
+
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Parameters of the encoder, and all others."""
-        encoder = list(self.trunk.encoder.parameters())
+        """Parameters of the encoder that are trained, and all others."""
+        encoder = [parameter for parameter in self.trunk.encoder.parameters() if parameter.requires_grad]
         return encoder, [*self.trunk.decoder.parameters(), *self.heads.parameters()]
 
     def _network_input(self, images: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """What the built-in conditions say to a diffusion model, and what a picture of each has to look like."""
 
+from .objects import OPAQUE
+
 COMMON_NEGATIVE = "cartoon, painting, drawing, text, watermark, deformed, lowres, low quality, worst quality"
 
 PHRASES: dict[str, tuple[str, ...]] = {
@@ -56,6 +58,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "A suburban street on a bright day, sharp photo",
         "A dry road in mild sunshine, seen from a car",
     ),
+    "opaque": OPAQUE,
     "tom": (
         "Made of transparent glass and mirrors",
         "Objects of clear glass and polished mirrors",
@@ -70,8 +73,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
     ),
 }
 """By condition, what a prompt may begin with: first the short phrase that goes before a caption (the paper's for night,
-rain and snow), then whole prompts for random use without captions, as Diffusion4RobustDepth does. `tom` turns objects
-into transparent and mirroring ones; `day` is for training a translator."""
+rain and snow), then whole prompts for random use without captions, as Diffusion4RobustDepth does. `opaque` asks for
+objects that `tom` turns into transparent and mirroring ones; `day` is for training a translator."""
 
 NEGATIVES: dict[str, str] = {
     "night": f"daylight, sun, blue sky, {COMMON_NEGATIVE}",
@@ -79,6 +82,7 @@ NEGATIVES: dict[str, str] = {
     "snow": f"sunshine, blue sky, green grass, night, {COMMON_NEGATIVE}",
     "fog": f"sunshine, blue sky, clear air, night, {COMMON_NEGATIVE}",
     "day": f"night, darkness, rain, snow, fog, {COMMON_NEGATIVE}",
+    "opaque": f"glass, mirror, transparent, reflections, shiny, chrome, night, {COMMON_NEGATIVE}",
     "tom": f"opaque, matt, wood, ceramic, {COMMON_NEGATIVE}",
 }
 
@@ -88,6 +92,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "snow": {"luminance": (0.3, 0.97), "sky_luminance": (0.3, 1.0), "dark_share": (0.0, 0.4), "saturation": (0, 0.4)},
     "fog": {"luminance": (0.25, 0.97), "sky_luminance": (0.3, 1.0), "contrast": (0.01, 0.26), "saturation": (0, 0.4)},
     "day": {"luminance": (0.2, 0.95), "sky_luminance": (0.25, 1.0), "dark_share": (0.0, 0.5)},
+    "opaque": {"luminance": (0.15, 0.95)},
     "tom": {},
 }
 """Widest ranges of the statistics of a picture of each condition. They catch wrong results, not unusual style: real

@@ -14,7 +14,7 @@ from ude.files import DataError, MissingFileError, read_json, write_json, write_
 from ude.files.errors import writing
 
 COLUMNS = {"index": np.dtype("<i4"), "depth": np.dtype("<f4")}
-REMEDY = "run tools/cache_frames.py again, with --split <the split to evaluate on> --lidar"
+REMEDY = "run tools/cache_frames.py again, with --split <the split to evaluate on, or train> --lidar"
 _MANIFEST = "manifest.json"
 _VERIFIED = "verified.json"
 _SCHEMA = 1

@@ -9,12 +9,12 @@ from ude.files import DataError, MissingFileError
 from ude.files.images import DAMAGE
 
 
-def read_png16(path: Path, size: tuple[int, int]) -> np.ndarray:
+def read_png16(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """Pixels of a 16-bit grey PNG file, uint16 (H, W).
 
     Args:
         path: the file.
-        size: (height, width) that it must have [px].
+        size: (height, width) that it must have [px]; None takes any.
 
     Raises:
         DataError: when it is missing, damaged, of another size or another depth of colour.
@@ -31,7 +31,7 @@ def read_png16(path: Path, size: tuple[int, int]) -> np.ndarray:
         raise DataError(
             f"{path} is {pixels.dtype} of shape {pixels.shape}, no 16-bit grey image; use the original file"
         )
-    if pixels.shape != size:
+    if size is not None and pixels.shape != size:
         found, expected = (f"{height} x {width}" for height, width in (pixels.shape, size))
         raise DataError(f"{path} is {found}, but its image is {expected} (height x width); use maps of the same size")
     return pixels.astype(np.uint16)

@@ -22,6 +22,7 @@ class Conversion:
         files: what was read.
         tensors: number of the source's tensors by what became of them.
         notes: what a user of the result must know, one sentence each.
+        night_normalisation: row of ``NORMALISATIONS`` that the source has for night frames alone; empty for none.
     """
 
     depth_net: DepthNet
@@ -29,6 +30,7 @@ class Conversion:
     files: tuple[Path, ...]
     tensors: dict[str, int]
     notes: tuple[str, ...] = ()
+    night_normalisation: str = ""
 
 
 def load_renamed(model: nn.Module, state: Mapping[str, Tensor], names: Mapping[str, str], place: str | Path) -> None:

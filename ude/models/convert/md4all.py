@@ -37,10 +37,14 @@ def read_md4all(file: Path, *, normalisation: str = "") -> Conversion:
     if not isinstance(state, dict) or not isinstance(hyper_parameters, dict):
         raise DataError(f"{file} has no state_dict and hyper_parameters; use a checkpoint of md4all")
     cfg = hyper_parameters.get("cfg", {})
-    notes = [_NO_POSE]
+    notes, night = [_NO_POSE], ""
     if not normalisation:
-        normalisation, note = _normalisation(cfg, file)
-        notes += [note] if note else []
+        normalisation, night = _normalisation(cfg, file)
+    if night:
+        notes.append(
+            "md4all normalises night frames by other statistics than day frames; this run normalises all by "
+            f"{normalisation}: for its results at night convert once more with --normalisation {night}"
+        )
     depth_net = DepthNet(
         backbone=resnet_name(state, _ENCODER),
         min_depth=float(_value(cfg, "MODEL.DEPTH.MIN_DEPTH", file)),
@@ -55,13 +59,13 @@ def read_md4all(file: Path, *, normalisation: str = "") -> Conversion:
     load_renamed(depth_net, wanted, depth_names(depth_net, _ENCODER, _DECODER), file)
     tensors = {"depth_net": len(wanted), "classifier, dropped": len(rest) - len(wanted)}
     tensors |= {fate: len(part) for fate, part in dropped.items()}
-    return Conversion(depth_net.eval(), None, (file,), tensors, tuple(notes))
+    return Conversion(depth_net.eval(), None, (file,), tensors, tuple(notes), night)
 
 
 def _normalisation(cfg: Mapping[str, Any], file: Path) -> tuple[str, str]:
-    """Row of the normalisation in a configuration, and what is lost by it."""
+    """Row of the normalisation in a configuration, and that of night frames if they have their own."""
     mode = _value(cfg, "DATASET.AUGMENTATION.NORMALIZE.MODE", file)
-    choice = f"choose one of {', '.join(NORMALISATIONS)} by --normalisation"
+    choice = f"choose one of {', '.join(NORMALISATIONS)} by --normalisation of tools/convert.py"
     section = {"Dataset": "DATASET", "Daytime": "DAYTIME.DAY"}.get(mode)
     if section is None:
         raise DataError(f"{file} normalises each batch by its own statistics (mode {mode}), which we do not; {choice}")
@@ -69,13 +73,7 @@ def _normalisation(cfg: Mapping[str, Any], file: Path) -> tuple[str, str]:
     rows = [name for name, (mean, std) in NORMALISATIONS.items() if [*mean, *std] == statistics]
     if not rows:
         raise DataError(f"{file} normalises by mean {statistics[0]} and deviation {statistics[1]}; {choice}")
-    if mode == "Dataset":
-        return rows[0], ""
-    night = rows[0].replace("day", "night")
-    return rows[0], (
-        f"md4all normalises night frames by other statistics than day frames; this run normalises all by {rows[0]}: "
-        f"for its results at night convert once more with --normalisation {night}"
-    )
+    return rows[0], "" if mode == "Dataset" else rows[0].replace("day", "night")
 
 
 def _value(cfg: Mapping[str, Any], key: str, file: Path) -> Any:

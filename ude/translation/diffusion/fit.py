@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # takes seconds to import
 
 PIPELINES: Mapping[str, str] = MappingProxyType(
     {
+        "StableDiffusionPipeline": "",
+        "StableDiffusionXLPipeline": "",
         "StableDiffusionControlNetPipeline": "ControlNetModel",
         "StableDiffusionControlNetImg2ImgPipeline": "ControlNetModel",
         "StableDiffusionAdapterPipeline": "T2IAdapter",
@@ -27,7 +29,7 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
         "StableDiffusionXLAdapterPipeline": "T2IAdapter",
     }
 )
-"""Class of the network through which depth steers each pipeline; "" where the day frame itself does."""
+"""Class of the network through which depth steers each pipeline; "" where the day frame itself or the prompt does."""
 
 
 def control_networks(pipeline: "DiffusionPipeline") -> list[nn.Module]:

@@ -1,0 +1,156 @@
+"""Ablations: runs of several rows and seeds from one file, their tables, and the recipes that they compare."""
+
+import json
+from pathlib import Path
+
+import ablation
+import pytest
+import train
+import yaml
+from made_results import made_results
+
+from ude.build.ablation import read_ablation
+from ude.build.ablation_table import gaps_of
+from ude.config import load_config
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL = {
+    **{"DATA.SIZE": [64, 96], "MODEL.DEPTH.INPUT_SIZE": [64, 96], "SOLVER.BATCH_SIZE": 2},
+    **{"RUN.MAX_STEPS": 2, "RUN.IMAGES_EVERY": 0, "RUN.LOG_EVERY": 1, "EVAL.FLIP": False},
+    **{"TRANSLATOR.SIZE": [64, 96], "TRANSLATOR.QUALITY.ENABLED": False},
+}
+PLAN = {
+    "OUTPUT_DIR": "outputs/ablation",
+    "SEEDS": [0, 1],
+    "REFERENCE": "whole image",
+    "TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml")},
+    "TRANSLATION": {"CONFIG": str(CONFIGS / "demo_translate.yaml")},
+    "STUDENTS": {
+        "whole image": {"CONFIG": str(CONFIGS / "demo_student.yaml"), "SET": {"LOSS.RELIABILITY": "off"}},
+        "with RGD": {"CONFIG": str(CONFIGS / "demo_student.yaml"), "SEEDS": [1]},
+    },
+}
+
+
+def write(folder, **changes):
+    path = folder / "ablation.yaml"
+    path.write_text(yaml.safe_dump({**PLAN, **changes}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(world_root, tmp_path_factory):
+    """File and output of a finished ablation."""
+    folder = tmp_path_factory.mktemp("ablation")
+    path = write(folder, SET={**SMALL, "DATA.ROOT": str(world_root)})
+    assert ablation.main(["--cfg", str(path), "OUTPUT_DIR", str(folder / "out")]) == 0
+    return path, folder / "out"
+
+
+def test_every_row_is_trained_with_its_seeds_on_the_teacher_of_that_seed(finished):
+    _, output = finished
+    runs = {path.parent.name for path in output.glob("*/depth_net")}
+    assert runs == {"teacher-0", "teacher-1", "whole_image-0", "whole_image-1", "with_RGD-1"}
+    student = load_config(output / "whole_image-1" / "config.yaml")
+    assert (1, str(output / "teacher-1")) == (student.SEED, student.MODEL.TEACHER)
+    assert ("off", str(output / "translated")) == (student.LOSS.RELIABILITY, student.DATA.TRANSLATED.ROOT)
+    translation = load_config(output / "translated" / "config.yaml")
+    assert str(output / "teacher-0") == translation.TRANSLATOR.DEPTH_MODEL
+
+
+def test_tables_have_every_row_its_seeds_and_the_gaps(finished):
+    _, output = finished
+    document = json.loads((output / "table.json").read_text())
+    assert {row["name"]: row["seeds"] for row in document["predictors"]} == {
+        "teacher": 2,
+        "whole image": 2,
+        "with RGD": 1,
+    }
+    assert {row["predictor"] for row in document["paired"]} == {"teacher", "with RGD"}
+    assert {gap["predictor"] for gap in document["gaps"]} == {"whole image", "with RGD"}
+    text = (output / "table.md").read_text()
+    assert "| whole image (2 seeds)" in text
+    assert "Gap to day-clear closed in night-clear" in text
+
+
+def test_a_second_call_redoes_nothing(finished, capsys):
+    path, output = finished
+    before = {file: file.stat().st_mtime_ns for file in output.rglob("*") if file.is_file()}
+    assert ablation.main(["--cfg", str(path), "OUTPUT_DIR", str(output)]) == 0
+    changed = {file.name for file, time in before.items() if file.stat().st_mtime_ns != time}
+    assert changed <= {"config.yaml", "version.json", "table.md", "table.json"}
+    assert "Gap to day-clear closed" in capsys.readouterr().out
+
+
+def test_results_of_another_run_are_measured_again(finished):
+    path, output = finished
+    file = output / "with_RGD-1" / "eval" / "test" / "metrics.json"
+    document = json.loads(file.read_text())
+    document["run"]["made_from"] = "another"
+    file.write_text(json.dumps(document))
+    assert ablation.main(["--cfg", str(path), "OUTPUT_DIR", str(output)]) == 0
+    assert json.loads(file.read_text())["run"]["made_from"] != "another"
+
+
+def test_gap_closed_compares_a_seed_with_the_teacher_of_that_seed():
+    teachers = {0: made_results(0.0), 1: made_results(0.02)}
+    students = {0: made_results(-0.05), 1: made_results(-0.05)}
+    closed = {(gap.condition, gap.column.label): gap for gap in gaps_of("student", students, teachers)}
+    night = closed["night-clear", "absRel"]  # teachers lose 0.1 from day to night
+    assert night.closed == pytest.approx(0.6, abs=0.1)
+    assert night.spread == pytest.approx(0.2 / 2**0.5, abs=0.02)  # 0.5 and 0.7
+    assert night.interval[0] < night.closed < night.interval[1]
+    one = {gap.condition: gap for gap in gaps_of("student", {1: students[1]}, teachers)}
+    assert one["night-clear"].closed == pytest.approx(0.7, abs=0.1)
+    assert one["night-clear"].spread is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ROWS": {}}, "unknown key ROWS"),
+        ({"SEEDS": [0, 0]}, "SEEDS must be a list of different numbers"),
+        ({"REFERENCE": "with RDG"}, "REFERENCE with RDG is no row"),
+        ({"TEACHER": {}}, "teacher: has no CONFIG"),
+        ({"TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml"), "SEEDS": [7]}}, "must be among those"),
+        (
+            {"STUDENTS": {"a b": PLAN["STUDENTS"]["with RGD"], "a_b": PLAN["STUDENTS"]["with RGD"]}},
+            "share a run folder",
+        ),
+        ({"SET": {"LOSS.RELIABLE": "off"}}, "unknown key LOSS.RELIABLE"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_trained(tmp_path, capsys, changes, message):
+    assert ablation.main(["--cfg", str(write(tmp_path, **changes)), "OUTPUT_DIR", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_ablation_of_the_sample_world_compares_the_recipe_of_its_yaml():
+    found = read_ablation(CONFIGS / "ablation" / "sample_world.yaml")
+    (recipe,) = (part for part in found.students if part.name == found.reference)
+    ours, documented = found.config(recipe, 0), load_config(CONFIGS / "student_md4all_nuscenes.yaml")
+    for config in (ours, documented):
+        loss, data = config.LOSS, config.DATA
+        assert (loss.RELIABILITY, loss.SEMANTIC, data.NOISE_PROB, data.FLIP_PROB) == ("off", 0, 0.5, 0.5)
+        assert data.TRANSLATED.PROB == "auto"
+    assert found.parts[0].seeds == recipe.seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["teacher_resnet18_nuscenes", "student_md4all_nuscenes", "student_md4all_resnet18_nuscenes"]
+)
+def test_recipes_of_md4all_train(finished, world_root, tmp_path, name):
+    _, output = finished
+    changes = SMALL | {"OUTPUT_DIR": tmp_path, "DATA.ROOT": world_root, "RUN.NUM_WORKERS": 0, "RUN.ACCELERATOR": "cpu"}
+    changes |= {"MODEL.DEPTH.PRETRAINED": False, "MODEL.POSE_PRETRAINED": False}
+    changes |= {"DATA.TRANSLATED.ROOT": output / "translated", "MODEL.TEACHER": output / "teacher-0"}
+    if name == "student_md4all_nuscenes":  # starts from its teacher, so that it has its network
+        changes |= {"MODEL.DEPTH.BACKBONE": "resnet_small", "MODEL.DEPTH.NUM_SCALES": 1}
+    words = [str(word) for pair in changes.items() for word in pair]
+    assert train.main(["--cfg", str(CONFIGS / f"{name}.yaml"), *words]) == 0
+    rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+    terms = {key for row in rows for key in row if key.startswith("loss/")}
+    assert terms == ({"loss/distillation", "loss/total"} if "student" in name else terms)
+    assert terms > {"loss/total"}

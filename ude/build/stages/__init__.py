@@ -1,0 +1,1 @@
+"""The training stages: what each builds of the config, and on what results it builds."""
