@@ -8,6 +8,7 @@ from made_results import made_results
 
 from ude.evaluation.charts import Chart, Curve
 from ude.evaluation.gallery import Gallery, PicturedFrame, gallery
+from ude.evaluation.gaps import gap_rows
 from ude.evaluation.published import PublishedRow
 from ude.evaluation.range_charts import range_charts
 from ude.evaluation.ranges import RangeCurve, Ranges
@@ -16,7 +17,7 @@ from ude.evaluation.report_tables import Evaluated
 from ude.evaluation.results import Results
 from ude.evaluation.seeds import mean_of_seeds
 from ude.evaluation.significance import paired_rows
-from ude.evaluation.summary import comparison_table, gap_rows
+from ude.evaluation.summary import comparison_table
 
 HOSTILE = "<script>document.title='broken'</script>\"'&"
 LATEX = r"\input{x}"

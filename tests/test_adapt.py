@@ -1,4 +1,4 @@
-"""The third stage: weights of pseudo-labels, the daytime distribution of depth, what stays frozen and what is labelled."""
+"""The third stage: weights of pseudo-labels, the daytime distribution of depth, what is frozen, what is labelled."""
 
 import copy
 import dataclasses

@@ -137,8 +137,10 @@ def test_the_config_chooses_what_is_trained(tmp_path):
         return load_config(path, [*more])
 
     for encoder, trained in (("train", 78), ("frozen", 0), ("lora", 32)):
-        depth_net = trainable(config("tiny", encoder, "MODEL.DEPTH.LORA_RANK", "2"), network("tiny").eval())
+        frozen = network("tiny").eval().requires_grad_(False)
+        depth_net = trainable(config("tiny", encoder, "MODEL.DEPTH.LORA_RANK", "2"), frozen)
         assert depth_net.training
+        assert depth_net.trunk.encoder.training == (trained > 0)
         groups = depth_net.parameter_groups()
         assert len(groups[0]) == trained
         assert all(parameter.requires_grad for parameter in groups[1])

@@ -11,6 +11,7 @@ from ude import losses
 from ude.data.superpixels import superpixels
 from ude.engine import StudentModule, StudentWeights
 from ude.engine.reliability import reliable_pixels, superpixels_of
+from ude.models import DepthPrediction
 
 
 def column(*values):
@@ -183,6 +184,31 @@ def test_pixels_that_no_source_sees_are_kept_or_dropped(regions):
     assert found["keep"][0].all()
     assert not found["drop"][0].any()
     assert torch.equal(found["keep"][1] & found["drop"][1], found["drop"][1])
+
+
+class Plane(torch.nn.Module):
+    """The same inverse depth [1/m] everywhere."""
+
+    def __init__(self, inverse_depth):
+        super().__init__()
+        self.inverse_depth = inverse_depth
+
+    def forward(self, images):
+        return DepthPrediction([torch.full_like(images[:, :1], self.inverse_depth)], images[..., ::8, ::8])
+
+
+@pytest.mark.parametrize("sources", ["min", "mean"])
+@pytest.mark.parametrize("rule", ["keep", "drop"])
+def test_errors_are_compared_over_the_sources_that_see_the_pixel_with_both_depths(rule, sources):
+    data = batch()
+    data["T_source_target"] = torch.eye(4).repeat(2, 2, 1, 1)  # the first source tells nothing of the depth
+    data["T_source_target"][:, 1, 0, 3] = 2.0
+    data["sources"][:, 1] = data["target"].roll(2, -1)  # the second one agrees with the student's 50 m: 2 pixels
+    rules = {"reliability_out_of_view": rule, "reliability_sources": sources, "reliability_margin": 1e-3}
+    module = student_module(Plane(1 / 2), Plane(1 / 50), **rules)
+    reliable = module.losses(data)[1]["reliable"][..., 1:-1, :]  # with the teacher's 2 m, 50 pixels to the right
+    assert reliable[..., 16:60].all()
+    assert reliable[..., 2:12].float().mean() < 0.1
 
 
 @pytest.mark.parametrize("rules", RULES[1:], ids=lambda rules: "-".join(map(str, rules.values())))

@@ -9,14 +9,15 @@ from made_report import HOSTILE, LATEX, LONG, full_report, published_row, with_r
 from made_results import made_results
 
 from ude.evaluation.columns import COLUMNS
+from ude.evaluation.gaps import GapRow, gap_rows
 from ude.evaluation.metrics import METRICS
 from ude.evaluation.range_charts import range_charts
 from ude.evaluation.report import Report, render_report
-from ude.evaluation.report_tables import Evaluated
+from ude.evaluation.report_tables import Evaluated, render_gaps
 from ude.evaluation.results import FrameRow, Results, results_of_frames
 from ude.evaluation.significance import paired_rows
 from ude.evaluation.style import STYLE
-from ude.evaluation.summary import best, comparison_table, gap_rows
+from ude.evaluation.summary import best, comparison_table
 
 
 def results(
@@ -114,6 +115,28 @@ def test_the_best_predictor_of_each_column_is_bold():
     assert best(table, "day-rain", COLUMNS[0]) is None
 
 
+def test_values_that_are_printed_alike_are_all_bold():
+    page = page_of(results(0.1, 0.3), results(0.1 + 2e-5, 0.3))
+    assert page.count('best">0.101<') == 4  # absRel plain and aligned, of both
+    assert "Bold: best of the column" in page
+
+
+@pytest.mark.parametrize("published", [[], [published_row()]], ids=["alone", "beside published rows"])
+def test_a_single_predictor_has_no_best_and_no_word_on_tests_that_are_not_there(published):
+    table = comparison_table({"a": [results(0.1, 0.3)]}, published=published)
+    page = render_report(Report(title="t", table=table))
+    assert ' best"' not in page
+    assert "Bold" not in page
+    assert "bold" not in visible(page)
+    assert "paired tests" not in page
+    assert "all predictors" not in page
+
+
+def test_bars_mention_the_paired_tests_where_there_are_some():
+    assert "what the paired tests say" in render_report(full_report(["a", "b"]))
+    assert "what the paired tests say" not in render_report(replace(full_report(["a", "b"]), paired=()))
+
+
 def test_a_cell_shows_mean_and_interval():
     table = comparison_table({"a": [results(0.1, 0.3)]})
     cell = table.rows[0].cells["night-clear", COLUMNS[0]]
@@ -137,7 +160,7 @@ def test_seeds_show_their_number_and_spread():
 
 
 def test_published_rows_are_marked_set_apart_and_never_the_best():
-    table = comparison_table({"ours": [made_results()]}, published=[published_row()])
+    table = comparison_table({"ours": [made_results()], "other": [made_results(0.1)]}, published=[published_row()])
     page = render_report(Report(title="t", table=table))
     ours, published = re.search(r"<tbody>(.*?)</tbody><tbody class=\"published\">(.*?)</tbody>", page).groups()
     assert "Published: numbers from the papers, not measured here" in published
@@ -229,6 +252,8 @@ def test_paired_tests_show_sign_interval_and_p_and_colour_what_is_certain():
     d1 = page.partition("d1 [%]")[2]
     assert re.match(r'.*?<td class="worse">\N{MINUS SIGN}5\.0 <em>worse</em>', d1)
     assert "16 scenes" in page
+    # eight tests: two predictors, four columns, in the one condition that has frames
+    assert "16 scenes: p cannot fall below 0.0024, adjusted for 8 tests not below 0.019." in visible(page)
     assert "Predictor minus reference" in page
 
 
@@ -269,17 +294,32 @@ def test_a_predictor_far_off_does_not_flatten_the_others_over_range():
 def test_a_relative_predictor_makes_the_curves_aligned():
     relative = with_ranges(made_results(plain=False))
     lines = range_charts({"a": with_ranges(made_results()), "b": relative}, ["day-clear"])
-    assert "absRel scaled ↓ lower is better" in lines
+    assert list(lines) == ["absRel scaled ↓ lower is better", "d1 scaled [%] ↑ higher is better"]
+
+
+def test_shares_far_outside_are_printed_as_their_side_only():
+    made = {"condition": "night-clear", "column": COLUMNS[0], "teacher_day": 0.1, "teacher": 0.3, "student": 0.2}
+    shown = [
+        ((-12.0, 3.004), "below -300% to 300%"),
+        ((-2.999, 9.5), "-300% to over 300%"),
+        ((-0.001, 3.0), "0% to 300%"),
+    ]
+    for interval, text in shown:
+        assert f"<td>{text}</td>" in render_gaps([GapRow(**made, closed=-0.002, interval=interval)])
+    assert '<td class="best">0%</td>' in render_gaps([GapRow(**made, closed=-0.002)])
 
 
 def test_what_was_evaluated_says_weights_checksum_and_speed():
     evaluated = [
         Evaluated(name="ours", kind="depth_net", weights="outputs/x", sha256="abc", frames_per_second=12.34),
         Evaluated(name="baseline", kind="baseline"),
+        Evaluated(name="kept", kind="saved", from_files=True, frames_per_second=900.0),
     ]
     page = render_report(Report(title="t", evaluated=evaluated))
     assert "<td>outputs/x</td><td><code>abc</code></td><td>12.3</td>" in page
     assert "<td>n/a</td><td><code>n/a</code></td><td>n/a</td>" in page
+    assert "<td>read from files</td>" in page
+    assert "900" not in visible(page)
 
 
 def test_tables_name_the_scope_of_their_headings_and_pictures_have_words():

@@ -24,6 +24,8 @@ addEventListener('load', () => { document.body.dataset.probe = JSON.stringify([.
     width: frame.contentWindow.innerWidth, scroll: page.documentElement.scrollWidth, title: page.title,
     images: images.length, drawn: images.filter(i => i.naturalWidth > 0 && i.clientWidth > 20).length,
     text: page.body.innerText, scripts: page.scripts.length,
+    tracks: [...new Set([...page.querySelectorAll('.bars .track')]
+      .map(e => Math.round(e.getBoundingClientRect().width * 10)))],
     outside: [...page.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, svg')
       && e.getBoundingClientRect().right > frame.contentWindow.innerWidth + 1).map(e => e.outerHTML.slice(0, 90))
   } })) })
@@ -102,6 +104,12 @@ def test_the_page_never_scrolls_sideways(probed):
         assert value["width"] == width
         assert value["scroll"] <= width, (name, width)
         assert value["outside"] == [], (name, width)
+
+
+def test_bars_of_the_same_length_mean_the_same_value(probed):
+    for (name, width), value in probed[0].items():
+        assert len(value["tracks"]) == 1, (name, width)
+        assert value["tracks"][0] > 500, (name, width)  # tenths of a pixel
 
 
 def test_every_picture_loads(probed):

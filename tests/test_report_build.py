@@ -103,6 +103,7 @@ def test_each_condition_has_its_best_and_worst_frame_by_the_mean_error(report, m
         note = rows[0].columns["ten"][1].note
         assert note == f"absRel {of_ten['abs_rel']:.3f} · d1 {100 * of_ten['delta_1']:.1f} %"
     assert "mean absRel of the pictured predictors. Depths are as predicted" in report.gallery.text
+    assert report.gallery.text.endswith(" Pictures: seed 1 of 2 (two).")
 
 
 def test_pictures_show_the_depth_that_was_predicted(report, cfg):
@@ -137,7 +138,26 @@ def test_parts_of_frames_are_conditions_like_others(tmp_path):
     report = evaluation_report(tom, results, predictors, split="train", gallery=1)
     assert [row.condition for row in report.gallery.rows] == ["tom", "other", "all"]
     assert report.gallery.far <= 10
+    assert {row.note.partition(" 0.")[0] for row in report.gallery.rows} == {"median · absRel scaled"}  # no mean of one
+    assert "all predictors" not in report.gallery.text
+    assert "seed" not in report.gallery.text
     assert "d1.05" in render_report(report)
+
+
+def test_curves_over_range_are_those_of_all_seeds(report, measured):
+    curve = next(iter(report.ranges.values()))[0].curves[1]
+    first, second = (found.ranges.curves["day-clear"][""].abs_rel for found in measured[1]["two"])
+    known = [(one + other) / 2 for one, other in zip(first, second, strict=True) if one is not None]
+    assert [value for _, value in curve.points] == pytest.approx(known)
+    assert first != second
+
+
+def test_predictions_out_of_files_have_no_speed(cfg, measured):
+    results = {"kept": measured[1]["ten"]}
+    predictors = {"kept": constant("kept", 10.0, kind="saved")}
+    report = evaluation_report(cfg, results, predictors, split="val", gallery=0)
+    assert report.evaluated[0].from_files
+    assert "<td>read from files</td>" in render_report(report)
 
 
 def test_weights_are_named_with_their_checksums(cfg, measured, tmp_path):

@@ -247,6 +247,16 @@ def test_times_are_those_of_utc_wherever_the_machine_is(monkeypatch):
         time.tzset()
 
 
+def test_a_killed_rewrite_leaves_no_new_frames_below_old_rules(tmp_path, monkeypatch):
+    write_results(tmp_path, stored(), extra={})
+    monkeypatch.setattr("ude.evaluation.result_files.write_json", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_results(tmp_path, stored(), extra={})
+    assert (tmp_path / "per_frame.csv").is_file()
+    with pytest.raises(MissingFileError, match=r"no metrics\.json"):
+        read_results(tmp_path)
+
+
 def test_missing_or_damaged_results_are_refused_by_name(tmp_path):
     with pytest.raises(MissingFileError, match=r"no metrics\.json in .*run: python tools/evaluate_nuscenes\.py"):
         read_results(tmp_path)

@@ -241,3 +241,9 @@ def test_kinds_that_contradict_each_other_are_refused(tmp_path):
     Image.fromarray(np.full((4, 6), 900, np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png holds depth, but .* says inverse_depth"):
         read(tmp_path)
+
+
+def test_the_refusal_says_what_the_predictions_were_made_of(tmp_path):
+    saving(tmp_path)
+    with pytest.raises(DataError, match=r"another made_by \(size: \[8, 12\], here \[16, 24\]\); choose another folder"):
+        saving(tmp_path, made_by={**MADE_BY, "size": [16, 24]})

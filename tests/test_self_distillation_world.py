@@ -27,11 +27,11 @@ transformers_logging.disable_progress_bar()
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Twelve day scenes to learn from, and four streets by day, at night and in rain."""
+    """Forty day scenes to learn from, and four streets by day, at night and in rain."""
     from sample_world.nuscenes_world import WorldOptions, write_nuscenes
 
     root = tmp_path_factory.mktemp("world")
-    counts = {"train_scenes": 12, "val_streets": 4, "test_streets": 1, "train_key_frames": 6, "eval_key_frames": 2}
+    counts = {"train_scenes": 40, "val_streets": 4, "test_streets": 1, "train_key_frames": 2, "eval_key_frames": 2}
     write_nuscenes(root, WorldOptions(**counts, size=SIZE, workers=1), progress=False)
     return root
 
@@ -66,7 +66,7 @@ def learn_days(folder, loader):
     network, batches = FoundationDepth(folder).make_trainable(), list(loader)
     images = torch.cat([batch["input"] for batch in batches])
     inverse_depth = torch.cat([dense_inverse_depth(batch) for batch in batches])
-    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=2e-3)
+    optimizer = torch.optim.AdamW(p for p in network.parameters() if p.requires_grad)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
     for _ in range(STEPS):
         chosen = torch.randint(len(images), (BATCH,))

@@ -1,11 +1,14 @@
 """Paired tests of predictors and several seeds of one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from made_report import with_ranges
 from made_results import made_results
 
 from ude.evaluation.seeds import mean_of_seeds, spread
-from ude.evaluation.significance import PairedRow, holm, paired_rows
+from ude.evaluation.significance import PairedRow, holm, paired_rows, smallest_p_line
 
 
 def row(rows: list[PairedRow], condition: str, label: str) -> PairedRow:
@@ -69,6 +72,27 @@ def test_an_unknown_reference_and_other_frames_are_refused():
         paired_rows({"a": [made_results()], "b": [made_results(frames=4)]}, "a")
 
 
+def test_the_smallest_possible_p_is_named_with_the_number_of_scenes():
+    column = paired_rows({"a": [made_results()], "b": [made_results()]}, "a")[0].column
+    made = {"name": "b", "reference": "a", "column": column, "difference": 0.1, "p": 0.5}
+    rows = [PairedRow(**made, condition=name, scenes=6) for name in ("day-clear", "all") for _ in range(8)]
+    assert smallest_p_line(rows) == "6 scenes: p cannot fall below 0.031, adjusted for 16 tests not below 0.5."
+    mixed = rows[:8] + [PairedRow(**made, condition="night", scenes=8)]
+    assert smallest_p_line(mixed) == (
+        "6 scenes (day-clear): p cannot fall below 0.031, adjusted for 9 tests not below 0.25; "
+        "8 scenes (night): p cannot fall below 0.01, adjusted for 9 tests not below 0.09."
+    )
+    assert smallest_p_line([replace(rows[0], p=None, scenes=1)]) == ""
+
+
+def test_no_test_falls_below_the_smallest_p_that_is_named():
+    found = {"a": [made_results(scenes=6)], "b": [made_results(-0.05, seed=1, scenes=6)]}
+    rows = [row for row in paired_rows(found, "a") if row.p is not None]
+    assert min(row.p for row in rows) == pytest.approx(0.03125)
+    assert min(row.p_adjusted for row in rows) == pytest.approx(0.03125 * 12)
+    assert smallest_p_line(rows) == "6 scenes: p cannot fall below 0.031, adjusted for 12 tests not below 0.38."
+
+
 def test_holm_multiplies_and_never_falls():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # R: p.adjust(..., "holm")
     assert holm([0.6, 0.7]) == [1.0, 1.0]
@@ -97,6 +121,19 @@ def test_seeds_are_averaged_frame_by_frame():
     )
     assert middle.means["night-rain"]["abs_rel"] is None
     assert mean_of_seeds(seeds[:1]) is seeds[0]
+
+
+def test_curves_over_range_are_means_over_the_seeds_weighted_by_returns():
+    seeds = [with_ranges(made_results(seed=place), factor) for place, factor in enumerate((1.0, 4.0))]
+    found = mean_of_seeds(seeds).ranges
+    assert found.edges == seeds[0].ranges.edges
+    for mode in ("", "_median"):
+        assert found.curves["day-clear"][mode].abs_rel == (pytest.approx(0.25), pytest.approx(0.5), None)
+        assert found.curves["day-clear"][mode].delta_1 == (pytest.approx(0.9), pytest.approx(0.8), None)
+    other = replace(seeds[1].ranges, returns=dict.fromkeys(seeds[1].rows, (10, 0, 0)))
+    weighted = mean_of_seeds([seeds[0], replace(seeds[1], ranges=other)]).ranges.curves["day-clear"][""]
+    assert weighted.abs_rel == (pytest.approx((3 * 0.1 + 0.4) / 4), pytest.approx(0.2), None)
+    assert mean_of_seeds([seeds[0], made_results()]).ranges is None  # of an older file
 
 
 def test_seeds_of_other_frames_are_refused():

@@ -7,6 +7,8 @@ import torch
 from made_batches import SOLVER, H, W, batch, network
 
 from ude import losses
+from ude.build.stages.student import upstream_of_student
+from ude.config.defaults import defaults
 from ude.engine import StudentModule, StudentWeights
 from ude.losses.ordinal import ordinal_pairs, pair_order
 
@@ -133,9 +135,28 @@ def test_pairs_of_a_frame_depend_on_seed_epoch_and_frame_and_not_on_its_batch(mo
     assert not torch.equal(seen[2], seen[3])
 
 
+def test_disagreement_is_that_of_student_and_teacher_at_the_same_pixel(monkeypatch):
+    module, seen = student_module(ordinal=1.0, semantic=0.0).eval(), []
+    monkeypatch.setattr(
+        "ude.engine.student.ordinal_pairs", lambda differ, draws: seen.append(differ) or ordinal_pairs(differ, draws)
+    )
+    maps = module.losses(batch())[1]
+    depth, of_teacher = 1 / maps["inverse_depth"], 1 / maps["teacher_inverse_depth"]
+    torch.testing.assert_close(seen[0], (depth - of_teacher).abs() / (depth + of_teacher), rtol=1e-4, atol=1e-6)
+    assert seen[0].std() > 0.01
+
+
 def test_terms_with_no_weight_are_left_out():
     terms, _ = student_module(semantic=0.0).losses(batch())
     assert terms.keys() == {"distillation"}
     terms, _ = student_module(features=0.1, ordinal=0.1).losses(batch())
     assert terms.keys() == {"distillation", "semantic", "features", "ordinal"}
     assert terms["ordinal"].item() > 0
+
+
+def test_a_student_builds_on_the_run_that_guides_it_and_not_on_a_folder_called_teacher():
+    cfg = defaults()
+    cfg.MODEL.TEACHER, cfg.LOSS.ORDINAL = "runs/day", 0.1
+    assert [path.parent.as_posix() for path in upstream_of_student(cfg)] == [".", "runs/day"]
+    cfg.MODEL.ORDINAL = "runs/guide"
+    assert [path.parent.as_posix() for path in upstream_of_student(cfg)] == [".", "runs/day", "runs/guide"]

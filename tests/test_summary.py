@@ -7,13 +7,14 @@ import pytest
 from evaluation_frames import frame, measure
 from made_results import made_results
 
-from ude.evaluation.columns import COLUMNS, columns_of
+from ude.evaluation.columns import COLUMNS, columns_of, scaled, signed
 from ude.evaluation.comparison_text import comparison_json, comparison_markdown
 from ude.evaluation.latex import comparison_latex, escape_latex, results_latex
 from ude.evaluation.published import PublishedRow
 from ude.evaluation.significance import paired_rows
-from ude.evaluation.summary import REPORTED, best, comparison_table, gap_rows
-from ude.evaluation.tables import aligned_table, escape_markdown
+from ude.evaluation.gaps import gap_rows
+from ude.evaluation.summary import REPORTED, best, comparison_table
+from ude.evaluation.tables import aligned_table, escape_markdown, number
 
 ABS_REL, SCALED = COLUMNS[:2]
 HOSTILE = r"<script>alert(1)</script> \input{x} a_b % & # $ ~ ^ | `c` [d](e) *f*"
@@ -86,7 +87,7 @@ def test_published_rows_are_marked_and_never_the_best():
     assert "**0.001" not in markdown
     assert r"\textbf{0.001}" not in latex
     assert "paper$^{1}$ & n/a" in latex
-    assert latex.count(r"\midrule") == 2
+    assert latex.count(r"\midrule") == 2 * len(table.conditions)
     found = comparison_json(table)["predictors"][-1]
     assert (found["published"], found["seeds"], found["source"]) == (True, None, "Someone, arXiv 0000.00000, Table 1")
 
@@ -104,7 +105,58 @@ def test_the_best_of_ours_is_bold():
     markdown, latex = comparison_markdown(table), comparison_latex(table)
     lines = [line for line in markdown.splitlines() if line.startswith(("| a ", "| b "))]
     assert [line.count("**") // 2 for line in lines] == [4, 0] * 3 + [0, 0]
-    assert [line.count(r"\textbf") for line in latex.splitlines() if line.startswith(("a &", "b &"))] == [12, 0]
+    assert [line.count(r"\textbf") for line in latex.splitlines() if line.startswith(("a &", "b &"))] == [
+        *[4, 0] * 3,
+        *[0, 0],
+    ]
+
+
+def test_values_that_are_printed_alike_are_all_bold():
+    table = comparison_table({"a": [made_results()], "b": [made_results(2e-5)], "c": [made_results(0.1)]})
+    assert table.rows[0].cells["all", ABS_REL].value != table.rows[1].cells["all", ABS_REL].value
+    for text, bold, names in (
+        (comparison_markdown(table), "**", ("| a ", "| b ", "| c ")),
+        (comparison_latex(table), r"\textbf", ("a &", "b &", "c &")),
+    ):
+        first = [line for line in text.splitlines() if line.startswith(names)][:3]
+        assert [line.count(bold) // (2 if bold == "**" else 1) for line in first] == [4, 4, 0]
+
+
+@pytest.mark.parametrize("rows", [[], [published()]], ids=["alone", "beside published rows"])
+def test_a_single_predictor_has_no_best(rows):
+    table = comparison_table({"a": [made_results()]}, published=rows)
+    markdown, latex = comparison_markdown(table), comparison_latex(table)
+    assert "**" not in markdown
+    assert "bold" not in markdown
+    assert "textbf" not in latex
+    assert "bold: best of ours" in comparison_markdown(comparison_table({n: [made_results()] for n in "ab"}))
+
+
+def test_nothing_is_minus_zero():
+    assert (number(-0.0004, 3), number(-0.04, 1), number(-0.0006, 3)) == ("0.000", "0.0", "-0.001")
+    d1 = COLUMNS[3]
+    assert (scaled(-0.0004, d1), scaled(-0.0006, d1)) == ("0.0", "-0.1")
+    assert (signed(-0.0004, ABS_REL), signed(0.0004, ABS_REL), signed(-0.0006, ABS_REL)) == ("0.000", "0.000", "-0.001")
+    found = {"a": [made_results()], "b": [made_results(-1e-7)]}
+    assert "0.000" not in comparison_markdown(comparison_table(found), paired_rows(found, "a")).replace(" 0.000", "")
+
+
+def test_the_paired_tests_name_the_smallest_p_that_is_possible():
+    found = {"a": [made_results(scenes=6)], "b": [made_results(0.1, scenes=6)]}
+    text = comparison_markdown(comparison_table(found), paired_rows(found, "a"))
+    assert "6 scenes: p cannot fall below 0.031, adjusted for 12 tests not below 0.38." in text
+
+
+def test_a_latex_table_is_no_wider_than_one_condition():
+    table = comparison_table({"a": [made_results()], "b": [made_results(0.1)]}, published=[published()])
+    latex = comparison_latex(table)
+    blocks = re.findall(r"\\begin\{tabular\}\{(l+r+)\}(.*?)\\end\{tabular\}", latex, re.DOTALL)
+    assert [columns for columns, _ in blocks] == ["lrrrr"] * 4
+    for condition, (_, body) in zip(table.conditions, blocks, strict=True):
+        assert [name in body for name in table.conditions].count(True) == 1
+        assert rf"\multicolumn{{4}}{{c}}{{{condition} (" in body
+        assert all(line.count("&") in (1, 4) for line in body.splitlines() if line.endswith(r"\\"))
+    assert latex.count("Table 1") == 1
 
 
 @pytest.mark.parametrize(
@@ -197,6 +249,7 @@ def test_latex_prints_any_text(text, escaped):
 
 def test_markdown_shows_any_text_in_one_cell():
     assert escape_markdown("a|b\n<i> `c` [d](e) *f* &lt; \\") == r"a\|b \<i\> \`c\` \[d\](e) \*f\* \&lt; \\"
+    assert escape_markdown("_x_ ~~y~~ __z__, a_b_") == r"\_x\_ \~\~y\~\~ \_\_z\_\_, a_b\_"
     assert escape_markdown("md4all-DD (R18), seed_1") == "md4all-DD (R18), seed_1"
 
 

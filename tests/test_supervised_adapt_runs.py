@@ -1,5 +1,6 @@
-"""The supervised stage and that of real adverse frames as runs: their frames, chains, resuming, and what they refuse."""
+"""The supervised stage and that of real adverse frames as runs: frames, chains, resuming, and what they refuse."""
 
+import json
 from pathlib import Path
 
 import cache_frames
@@ -14,6 +15,7 @@ from walled_street import NATIVE, SIZE, WalledStreet, translations
 
 from ude.build import frames as build_frames
 from ude.build.sources import training_source
+from ude.build.stages.adapt import adapt
 from ude.config import ConfigError, load_config
 from ude.data.batches import collate
 from ude.data.datasets import TrainingFrames
@@ -25,7 +27,16 @@ from ude.files import read_json, write_image, write_json
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = [
     *("DATA.SIZE", "[64, 96]", "MODEL.DEPTH.INPUT_SIZE", "[64, 96]", "MODEL.DEPTH.BACKBONE", "resnet_small"),
-    *("MODEL.DEPTH.PRETRAINED", "false", "MODEL.DEPTH.NUM_SCALES", "1", "MODEL.POSE", "ego", "MODEL.SEMANTIC", "teacher"),
+    *(
+        "MODEL.DEPTH.PRETRAINED",
+        "false",
+        "MODEL.DEPTH.NUM_SCALES",
+        "1",
+        "MODEL.POSE",
+        "ego",
+        "MODEL.SEMANTIC",
+        "teacher",
+    ),
     *("SOLVER.BATCH_SIZE", "2", "SOLVER.EPOCHS", "9", "SOLVER.LR_ENCODER", "1e-3", "SOLVER.LR_DECODER", "1e-3"),
     *("RUN.MAX_STEPS", "2", "RUN.LOG_EVERY", "1", "RUN.CHECKPOINT_EVERY", "1", "RUN.IMAGES_EVERY", "2"),
     *("RUN.NUM_WORKERS", "0", "RUN.ACCELERATOR", "cpu"),
@@ -79,8 +90,6 @@ def weights(run):
 
 
 def rows(run):
-    import json
-
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -226,14 +235,12 @@ def test_the_stages_chain_by_run_folder_and_know_it(runs, world_root, tmp_path):
         write_json(version, before)
 
 
-def test_adaptation_begins_as_the_student_and_takes_the_frames_of_the_conditions(runs, world_root, train_frames):
+def test_adaptation_begins_as_the_student_and_takes_the_frames_of_the_conditions(runs, world_root):
     cfg = config_of(*arguments("adapt_nuscenes", runs, world_root))
     source = training_source(cfg)
     found = [source.condition(index) for index in range(len(source))]
     assert sorted(set(found)) == ["day-rain", "night-clear", "night-rain"]
     assert len(found) == 6
-    from ude.build.stages.adapt import adapt
-
     module = adapt(cfg)
     for name, run in (("student", "student_nuscenes"), ("day", "teacher_nuscenes")):
         kept = module.frozen[name].state_dict()
@@ -314,13 +321,25 @@ def test_a_condition_without_frames_is_named(runs, world_root, tmp_path, capsys)
     [
         ("adapt_nuscenes", ["MODEL.TEACHER", ""], "MODEL.TEACHER must be the run folder of a student"),
         ("adapt_nuscenes", ["DATA.CONDITIONS", "[]"], "DATA.CONDITIONS must be the recording conditions of the real"),
-        ("adapt_nuscenes", ["DATA.CONDITIONS", "[night]"], "DATA.CONDITIONS must be different ones of day-clear, day-r"),
+        (
+            "adapt_nuscenes",
+            ["DATA.CONDITIONS", "[night]"],
+            "DATA.CONDITIONS must be different ones of day-clear, day-r",
+        ),
         ("adapt_nuscenes", ["MODEL.DEPTH.WEIGHTS", "x"], "MODEL.DEPTH.WEIGHTS must be '' when adapt starts from its"),
         ("adapt_nuscenes", ["LOSS.AGREEMENT_EPS", "-1"], "LOSS.AGREEMENT_EPS must be at least 0"),
-        ("teacher_nuscenes", ["DATA.CONDITIONS", "[night-rain]"], r"DATA.CONDITIONS must be \(\) when STAGE is teacher"),
+        (
+            "teacher_nuscenes",
+            ["DATA.CONDITIONS", "[night-rain]"],
+            r"DATA.CONDITIONS must be \(\) when STAGE is teacher",
+        ),
         ("teacher_nuscenes", ["DATA.FRAME_OFFSETS", "[]"], "DATA.FRAME_OFFSETS must be different whole numbers"),
         ("supervised_nuscenes", ["LOSS.SUPERVISED", "l2"], "LOSS.SUPERVISED must be one of silog, l1, got 'l2'"),
-        ("supervised_nuscenes", ["LOSS.SUPERVISED_VARIANCE", "1.5"], "LOSS.SUPERVISED_VARIANCE must be between 0 and 1"),
+        (
+            "supervised_nuscenes",
+            ["LOSS.SUPERVISED_VARIANCE", "1.5"],
+            "LOSS.SUPERVISED_VARIANCE must be between 0 and 1",
+        ),
     ],
 )
 def test_contradictions_are_named(config, overrides, problem):

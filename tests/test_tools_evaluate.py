@@ -3,6 +3,7 @@
 import re
 import statistics
 from dataclasses import replace
+from shutil import copytree
 
 import evaluate
 import evaluate_nuscenes
@@ -81,7 +82,8 @@ def test_the_comparison_has_its_own_folder_and_is_printed(runs, world_root, comp
     out = capsys.readouterr().out
     assert (folder / "table.md").read_text().strip() in out
     assert out.count("Protocol md4all, alignment median") == 1
-    assert [line.split(":")[0] for line in out.splitlines()[-3:]] == ["first", "b", "comparison"]
+    places = [line.split(":")[0] for line in out.splitlines() if not line.startswith("note: ")]
+    assert places[-3:] == ["first", "b", "comparison"]
     assert f"results: {runs / 'third' / 'eval' / 'val'}" in out
     assert "b & " in (folder / "table.tex").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
@@ -144,6 +146,23 @@ def test_saved_predictions_are_made_once_and_give_the_same_numbers(runs, world_r
     other = words(world_root, tmp_path, "--weights", runs / "second", "--no-report", "--save-predictions", kept)
     error = error_of(capsys, evaluate_nuscenes, 4, [*other, "EVAL.FLIP", "False"])
     assert f"--save-predictions: {kept} holds predictions with another made_by" in error
+
+
+def test_kept_predictions_of_another_folder_of_images_are_refused(runs, world_root, tmp_path, capsys):
+    kept, copy = tmp_path / "kept", tmp_path / "copy"  # frames of the same names, which may look otherwise
+    copytree(world_root, copy)
+    options = ("--weights", runs / "first", "--no-report", "--output", tmp_path / "out", "--save-predictions", kept)
+    assert evaluate_nuscenes.main(words(world_root, tmp_path, *options)) == 0
+    error = error_of(capsys, evaluate_nuscenes, 4, words(copy, tmp_path, *options))
+    assert f"with another made_by (root: {world_root.resolve()}, here {copy.resolve()})" in error
+
+
+@pytest.mark.parametrize(("size", "told"), [("[96, 160]", False), ("[64, 96]", True)])
+def test_images_of_another_size_than_the_network_sees_are_told(runs, world_root, tmp_path, capsys, size, told):
+    options = ("--weights", runs / "first", "--no-report", "--output", tmp_path)
+    assert evaluate_nuscenes.main([*words(world_root, tmp_path, *options), "DATA.SIZE", size]) == 0
+    note = "note: images are read at 64 x 96, but it was trained on 96 x 160; set DATA.SIZE [96,160]"
+    assert (note in capsys.readouterr().out) == told
 
 
 def test_predictions_of_several_are_kept_apart(runs, world_root, tmp_path):

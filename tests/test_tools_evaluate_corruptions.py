@@ -52,3 +52,13 @@ def test_saved_predictions_are_refused(world_root, tmp_path, capsys):
     (tmp_path / "predictions.json").write_text('{"schema_version": 1, "kind": "depth"}')
     wrong = error_of(capsys, 4, world_root, tmp_path)
     assert f"--weights: {tmp_path} holds predictions for clean frames only; name the network that made them" in wrong
+
+
+def test_a_baseline_of_other_image_sizes_is_refused(world_root, tmp_path, capsys):
+    run = save_runs(tmp_path) / "first"
+    few = ("--corruptions", "contrast", "--severities", "1", "--output", str(tmp_path / "results"))
+    assert call(world_root, run, *few) == 0
+    saved = ("--baseline", str(tmp_path / "results" / "corruptions.json"), *few)
+    assert call(world_root, run, *saved) == 0
+    wrong = error_of(capsys, 4, world_root, run, *saved, "DATA.SIZE", "[64, 128]")
+    assert "was measured with another size ([64, 96], here [64, 128]); name the run, to measure it alike" in wrong

@@ -112,6 +112,24 @@ def test_two_processes_give_the_same_files_as_one_and_the_first_prints(world_roo
 
 
 @pytest.mark.slow
+def test_unreadable_frames_of_all_processes_count_together(val, broken_root, tmp_path):
+    run = save_runs(tmp_path, "first") / "first"
+    for index in (0, 3):  # one in the first batch, which the first process has, one in the second
+        (broken_root / val.image_path(index).relative_to(val.root)).write_bytes(b"")
+    args = [*words(broken_root, tmp_path), "--weights", str(run), "--no-report", "DATA.ON_ERROR", "skip"]
+
+    def act(rank, most):
+        os.environ["RANK"] = str(rank)
+        return evaluate_nuscenes.main([*args, "DATA.MAX_SKIPPED", most])
+
+    for most, code in (("0.2", 4), ("0.3", 0)):
+        ended = [os.waitpid(pid, 0)[1] for pid in in_processes(lambda rank, most=most: act(rank, most), 2)]
+        assert [os.waitstatus_to_exitcode(status) for status in ended] == [code, code]
+        assert (run / "eval" / "val" / "metrics.json").exists() == (code == 0)
+    assert means(run / "eval" / "val")["all"]["frames"] == 6
+
+
+@pytest.mark.slow
 def test_torchrun_evaluates_and_a_damaged_frame_ends_it(broken_root, tmp_path):
     run = save_runs(tmp_path, "first") / "first"
     command = [

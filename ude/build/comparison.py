@@ -10,6 +10,7 @@ from ude.evaluation.baselines import fit_baselines
 from ude.evaluation.comparison_text import comparison_json, comparison_markdown
 from ude.evaluation.latex import comparison_latex
 from ude.evaluation.published import PublishedRow
+from ude.evaluation.result_files import remove_results
 from ude.evaluation.results import Results
 from ude.evaluation.significance import PairedRow, paired_rows
 from ude.evaluation.summary import comparison_table
@@ -42,6 +43,8 @@ def write_comparison(
 ) -> str:
     """Writes comparison.json, table.md and table.tex, and returns the tables for printing.
 
+    What an earlier evaluation left in the folder is removed.
+
     Args:
         folder: where the files go.
         results: of every predictor by its name, one for each seed; the others are tested against the first.
@@ -55,6 +58,7 @@ def write_comparison(
         paired = paired_rows(results, next(iter(results)), conditions=table.conditions, seed=seed)
     text = comparison_markdown(table, paired)
     write_text(folder / "table.md", text)
+    remove_results(folder)
     write_text(folder / "table.tex", comparison_latex(table))
     write_json(folder / "comparison.json", {**comparison_json(table, paired), "run": dict(extra)})
     return text

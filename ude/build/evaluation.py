@@ -16,7 +16,7 @@ from ude.files.provenance import provenance
 from .frames import evaluation_loader
 from .identity import naming
 from .predictors import NamedPredictor, device
-from .processes import first_process, share
+from .processes import count_unreadable, first_process, share
 from .sources import evaluation_source
 
 
@@ -43,7 +43,7 @@ def evaluate_each(
             if isinstance(predictor.predict, FramePredictor):
                 predictor.predict.require(list(scenes))
     for predictor in predictors:
-        yield evaluate(
+        results = evaluate(
             predictor.predict,
             loader,
             **measured_by(cfg),
@@ -53,12 +53,15 @@ def evaluate_each(
             scenes=scenes,
             progress=progress and first_process(),
         )
+        count_unreadable(loader.dataset.unreadable)
+        yield results
 
 
 def evaluation_name(cfg: CfgNode, split: str) -> str:
-    """Name of a folder of results: that of the split, and that of the protocol unless it is the default one."""
-    protocol = cfg.EVAL.PROTOCOL
-    return Path(split).stem + ("" if protocol == defaults().EVAL.PROTOCOL else f"-{protocol}")
+    """Name of a folder of results: that of the split, and those of protocol and alignment unless they are default."""
+    usual = defaults().EVAL
+    others = [cfg.EVAL[key] for key in ("PROTOCOL", "ALIGNMENT") if cfg.EVAL[key] != usual[key]]
+    return "-".join([Path(split).stem, *others])
 
 
 def measured_by(cfg: CfgNode) -> dict[str, str | float]:
@@ -74,9 +77,10 @@ def evenly_spread(members: Sequence[int], count: int) -> list[int]:
 
 
 def results_extra(cfg: CfgNode, *, weights: object, split: str) -> dict[str, Any]:
-    """What made a result, for its JSON file: weights, split, seed, protocol, versions and the resolved config."""
+    """What made a result, for its JSON file: weights, data, seed, protocol, versions and the resolved config."""
     return {
         "weights": weights,
+        "source": cfg.DATA.SOURCE,
         "split": split,
         "seed": cfg.SEED,
         "protocol": cfg.EVAL.PROTOCOL,

@@ -16,6 +16,7 @@ from ude.evaluation.results import Results
 from ude.evaluation.saving import Saving
 from ude.files import lock_folder, write_text
 
+from .caches import lossy_store
 from .comparison import write_comparison
 from .evaluation import evaluate_each, evaluation_name, results_extra
 from .identity import naming
@@ -93,7 +94,7 @@ def evaluate_weights(cfg: CfgNode, request: Request) -> str:
         if not first_process():
             return ""
         tables, *places = _together(cfg, request, chosen, results, common=common, text=texts[0])
-        lines = [_line(one, found) for one, found in zip(chosen, results, strict=True)]
+        lines = [_line(cfg, one, found) for one, found in zip(chosen, results, strict=True)]
     return "\n".join([tables, *lines, *places])
 
 
@@ -139,7 +140,8 @@ def _chosen(cfg: CfgNode, request: Request, weights: Weights, common: Path) -> C
 def _saving(cfg: CfgNode, request: Request, weights: Weights, loaded: NamedPredictor) -> NamedPredictor:
     """The predictor with its predictions kept."""
     made_by = {"weights": weights.what, "weights_hash": weights_hash(weights.what)}
-    made_by |= {"source": cfg.DATA.SOURCE, "size": list(cfg.DATA.SIZE), "crop": list(cfg.DATA.CROP)}
+    made_by |= {"source": cfg.DATA.SOURCE, "root": str(Path(cfg.DATA.ROOT).resolve())}  # others have the same frame_ids
+    made_by |= {"size": list(cfg.DATA.SIZE), "crop": list(cfg.DATA.CROP), "cache": lossy_store(cfg)}
     folder = request.saved / weights.label if len(request.weights) > 1 else request.saved
     with naming("--save-predictions"), first_goes_ahead():
         kept = Saving(loaded.predict, folder, metric=loaded.metric, flip=cfg.EVAL.FLIP, made_by=made_by)
@@ -155,12 +157,15 @@ def _locked(folders: Sequence[Path]) -> Iterator[None]:
         yield
 
 
-def _line(one: Chosen, found: Results) -> str:
+def _line(cfg: CfgNode, one: Chosen, found: Results) -> str:
     """Speed, notes and place of a predictor's results."""
     speed = f"{found.frames_per_second:.1f} frames per second"
     if found.network_frames_per_second:
         speed += f" ({found.network_frames_per_second:.1f} in the network alone)"
-    notes = "".join(f"; {note}" for note in one.predictor.notes)
+    notes, size, wanted = "".join(f"; {note}" for note in one.predictor.notes), cfg.DATA.SIZE, one.predictor.data_size
+    if wanted not in (None, tuple(size)):
+        both = "{} x {}, but it was trained on {} x {}".format(*size, *wanted)
+        notes += f"\nnote: images are read at {both}; set DATA.SIZE [{wanted[0]},{wanted[1]}] to measure it there"
     return f"{one.weights.label}: {speed}, results: {one.folder}{notes}"
 
 

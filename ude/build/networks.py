@@ -55,7 +55,7 @@ def depth_arguments(cfg: CfgNode) -> dict[str, Any]:
 
 def trainable(cfg: CfgNode, network: DepthNet) -> DepthNet:
     """A network in training mode, whose encoder changes as far as MODEL.DEPTH.ENCODER allows."""
-    network.train().requires_grad_(True)
+    network.requires_grad_(True).train()  # in this order: an encoder that is frozen does not enter training mode
     if cfg.MODEL.DEPTH.ENCODER == "frozen":
         freeze_encoder(network)
     elif cfg.MODEL.DEPTH.ENCODER == "lora":

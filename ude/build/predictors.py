@@ -3,13 +3,16 @@
 import copy
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from ude.config import ConfigError, yaml_text
 from ude.evaluation.predictor import Frame, FramePredictor, Maps, Network, Predictor, frame_maps
 from ude.evaluation.saved import SavedPredictions
 from ude.models import DepthNet
@@ -33,6 +36,8 @@ class NamedPredictor:
         predict: the network, or the predictor of frames.
         metric: it gives inverse depth [1/m]; otherwise inverse depth up to a scale and shift of every frame.
         run: the folder of ours that its results belong into; None for what others made.
+        data_size: (height, width) of the images that it was trained on [px]; None where nothing tells.
+        source: the DATA.SOURCE of these images; None where nothing tells.
         notes: what a reader of its results should know, one sentence each.
     """
 
@@ -42,6 +47,8 @@ class NamedPredictor:
     predict: Predictor
     metric: bool = True
     run: Path | None = None
+    data_size: tuple[int, int] | None = None
+    source: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -95,14 +102,14 @@ def predictor(what: str | Path, device: str, *, name: str = "", kind: str = "") 
 def _of_run(what: str, device: str) -> dict[str, object]:
     """A network of ours."""
     network = load_depth_net(what)
-    return {"predict": _finest(network, device), "run": Path(what) if Path(what).is_dir() else None}
+    return {"predict": _finest(network, device)} | (_of_folder(Path(what)) if Path(what).is_dir() else {})
 
 
 def _of_foundation(what: str, device: str) -> dict[str, object]:
     """A model of transformers, or one that a run of ours trained further."""
     network = FoundationDepth(what)
-    run = Path(what) if (Path(what) / "version.json").is_file() else None
-    return {"predict": _inferring(network, device), "metric": network.metric, "run": run}
+    ours = _of_folder(Path(what)) if (Path(what) / "version.json").is_file() else {}
+    return {"predict": _inferring(network, device), "metric": network.metric} | ours
 
 
 def _of_depth_anything(what: str, device: str) -> dict[str, object]:
@@ -114,7 +121,8 @@ def _of_depth_anything(what: str, device: str) -> dict[str, object]:
 def _of_monodepth2(what: str, device: str) -> dict[str, object]:
     """The authors' folder; its first note says what its unit is."""
     conversion = FORMATS["monodepth2"](Path(what))
-    return {"predict": _finest(conversion.depth_net, device), "notes": conversion.notes[:1]}
+    network = conversion.depth_net
+    return {"predict": _finest(network, device), "data_size": network.input_size, "notes": conversion.notes[:1]}
 
 
 def _of_md4all(what: str, device: str) -> dict[str, object]:
@@ -122,11 +130,27 @@ def _of_md4all(what: str, device: str) -> dict[str, object]:
     conversion = FORMATS["md4all"](Path(what))
     day = conversion.depth_net
     if not conversion.night_normalisation:
-        return {"predict": _finest(day, device)}
+        return {"predict": _finest(day, device), "data_size": day.input_size}
     night = copy.deepcopy(day)
     night.normalise = Normalisation(conversion.night_normalisation)
     note = f"images are normalised by {day.normalise.name}, those at night by {night.normalise.name}, as in training"
-    return {"predict": ByDaytime(_finest(day, device), _finest(night, device)), "notes": (note,)}
+    both = ByDaytime(_finest(day, device), _finest(night, device))
+    return {"predict": both, "data_size": day.input_size, "notes": (note,)}
+
+
+def _of_folder(run: Path) -> dict[str, object]:
+    """A folder of ours, and what was trained on there, which that of a converted checkpoint does not tell."""
+    data: Any = None
+    with suppress(ConfigError):  # it only informs: a config that is missing, or that somebody broke, stops no evaluation
+        data = yaml_text.read(run / "config.yaml").get("DATA")
+    data = data if isinstance(data, dict) else {}
+    size, source = data.get("SIZE"), data.get("SOURCE")
+    known = isinstance(size, list) and len(size) == 2 and all(isinstance(length, int) for length in size)
+    return {
+        "run": run,
+        "data_size": tuple(size) if known else None,
+        "source": source if isinstance(source, str) else None,
+    }
 
 
 def _saved(what: str, kind: str) -> dict[str, object]:

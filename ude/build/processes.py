@@ -10,6 +10,8 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
+from ude.data.unreadable import UnreadableFrames
+
 _TIMEOUT = timedelta(hours=2)
 """How long a process waits for the slowest one, which has a batch more, or a slower disk."""
 _CODE = "ude/exit_code"
@@ -85,6 +87,18 @@ def first_goes_ahead() -> Iterator[None]:
     yield
     if first_process():
         _meet()
+
+
+def count_unreadable(unreadable: UnreadableFrames) -> None:
+    """Adds the frames that the other processes could not read.
+
+    Raises:
+        DataError: together they are too many; in all processes.
+    """
+    if share()[1] > 1:
+        flags = unreadable.flags()
+        distributed.all_reduce(flags, distributed.ReduceOp.MAX)
+        unreadable.merge(flags)
 
 
 def _meet() -> None:

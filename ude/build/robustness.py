@@ -1,6 +1,8 @@
 """How a network holds under the 15 common corruptions: its scores, alone and against a baseline."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -38,7 +40,7 @@ def evaluate_corruptions(
     indices = benchmark.chosen(source)
     frame_ids = [source.frame_id(index) for index in indices]
     measured_on = {"frames_hash": digest(frame_ids), "seed": cfg.SEED, "corruptions_version": VERSION}
-    measured_on |= measured_by(cfg)
+    measured_on |= measured_by(cfg) | {"size": list(cfg.DATA.SIZE), "crop": list(cfg.DATA.CROP)}
     networks = {"--weights": weights}
     others: Values | None = None
     if baseline is not None and baseline.endswith(".json"):
@@ -86,7 +88,7 @@ def _scores(own: Values, baseline: Values | None) -> dict[str, Scores]:
     return {mode: scores(errors(own, mode), errors(baseline, mode) if baseline else None) for mode in modes}
 
 
-def _published(path: Path, benchmark: Benchmark, measured_on: dict[str, str | float]) -> Values:
+def _published(path: Path, benchmark: Benchmark, measured_on: Mapping[str, Any]) -> Values:
     """The metrics in the corruptions.json of an earlier call, if it was measured alike."""
     with naming("--baseline"):
         document = read_json(path)

@@ -9,8 +9,9 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from ude.config import ConfigError
+from ude.files.paths import looks_like_hub_id
 from ude.models import DepthNet
-from ude.models.checkpoint import load_depth_net, looks_like_hub_id
+from ude.models.checkpoint import load_depth_net
 from ude.models.foundation import FoundationDepth, find_foundation
 from ude.translation.caption import Captioner
 from ude.translation.conditions import Condition, load_conditions

@@ -135,7 +135,8 @@ _C.MODEL.DAY_TEACHER = ""  # adapt: run folder of the day teacher; "" = the one 
 _C.MODEL.INIT_FROM_TEACHER = True
 # Keep what the frozen teacher says about each frame in the run folder until the run finishes, so that it runs in the
 # first epoch only. Takes 0.7 MB per frame of 320 x 576, 1.5 MB with LOSS.RELIABILITY: 11 or 22 GB for nuScenes.
-# Superpixels (LOSS.RELIABILITY_REGIONS) take 0.7 MB more, so does LOSS.RELIABILITY_OUT_OF_VIEW keep or drop.
+# Superpixels (LOSS.RELIABILITY_REGIONS) take 0.7 MB more, so does a model in MODEL.ORDINAL, and
+# LOSS.RELIABILITY_OUT_OF_VIEW keep or drop 2.2 MB with two neighbours.
 _C.MODEL.TEACHER_CACHE = True
 # Depth model of transformers that distils itself: hub id, folder, or run folder of another self-distillation
 _C.MODEL.FOUNDATION = ""

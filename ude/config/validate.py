@@ -35,8 +35,10 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
     if config.EVAL.MAX_DEPTH <= config.EVAL.MIN_DEPTH:
         yield "EVAL.MAX_DEPTH", _above("EVAL.MIN_DEPTH", config.EVAL.MIN_DEPTH, config.EVAL.MAX_DEPTH)
     if config.EVAL.PROTOCOL in CHOICES["DATA.SOURCE"] and config.EVAL.PROTOCOL != config.DATA.SOURCE:
-        protocol = config.EVAL.PROTOCOL
-        yield "EVAL.PROTOCOL", f"must not be {protocol}, which is for that DATA.SOURCE, with {config.DATA.SOURCE}"
+        protocol, source = config.EVAL.PROTOCOL, config.DATA.SOURCE
+        others = set(CHOICES["DATA.SOURCE"]) - {source}
+        usable = ", ".join(name for name in CHOICES["EVAL.PROTOCOL"] if name not in others)
+        yield "EVAL.PROTOCOL", f"{protocol} is for DATA.SOURCE {protocol} only; {source} takes {usable}"
     if config.STAGE == "student":
         yield from _contradictions_of_student(config)
     if config.STAGE == "adapt":

@@ -1,5 +1,6 @@
 """The reliability mask of a student's batch: errors of the real day triplet, compared by pixel or by region."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,10 @@ from .student_weights import StudentWeights
 def day_error(
     inverse_depth: Tensor, batch: dict[str, Any], poses: Tensor, weights: StudentWeights
 ) -> dict[str, Tensor]:
-    """Photometric ``error`` (B, 1, H, W) of the real day triplet, and the pixels that are ``seen`` where it matters.
+    """Photometric ``error`` of the real day triplet, and where it matters the pixels that are ``seen``.
+
+    (B, 1, H, W) over all sources where pixels are compared whatever is seen of them; else (B, S, 1, H, W) of every
+    source, for :func:`compared_errors`.
 
     Args:
         inverse_depth: inverse depth of the day frame [1/m], (B, 1, H, W).
@@ -27,8 +31,27 @@ def day_error(
     )
     if weights.reliability_out_of_view == "compare":
         return {"error": error_over_sources(errors, reduction=weights.reliability_sources)[0]}
-    error, seen = error_over_sources(errors, inside, reduction=weights.reliability_sources)
-    return {"error": error, "seen": seen}
+    return {"error": errors, "seen": inside}
+
+
+def compared_errors(
+    teacher: dict[str, Tensor], student: dict[str, Tensor], weights: StudentWeights
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Both with one ``error`` per pixel (B, 1, H, W), over the sources that see it with both depths.
+
+    A source that sees a pixel with one of the two depths alone says nothing of which is better.
+
+    Args:
+        teacher: what :func:`day_error` said of the teacher's depth.
+        student: what it said of the student's.
+        weights: how the errors are reduced.
+    """
+    if "seen" not in student:
+        return teacher, student
+    inside = teacher["seen"].bool() & student["seen"]
+    over_sources = partial(error_over_sources, inside=inside, reduction=weights.reliability_sources)
+    (of_teacher, seen), (of_student, _) = over_sources(teacher["error"]), over_sources(student["error"])
+    return teacher | {"error": of_teacher, "seen": seen}, {"error": of_student, "seen": seen}
 
 
 def reliable_pixels(teacher: dict[str, Tensor], student: dict[str, Tensor], weights: StudentWeights) -> Tensor:
@@ -39,8 +62,8 @@ def reliable_pixels(teacher: dict[str, Tensor], student: dict[str, Tensor], weig
     target just where it needs one.
 
     Args:
-        teacher: what :func:`day_error` said of the teacher's depth, with ``regions`` where they are compared.
-        student: what it said of the student's.
+        teacher: what :func:`compared_errors` made of the teacher's, with ``regions`` where they are compared.
+        student: what it made of the student's.
         weights: the rules.
     """
     errors = teacher["error"], student["error"]

@@ -19,7 +19,7 @@ from .base import DepthModule
 from .distributed import mean_over_processes
 from .frozen import FrozenNetworks
 from .kept_statistics import KeptStatistics
-from .reliability import day_error, reliable_pixels
+from .reliability import compared_errors, day_error, reliable_pixels
 from .student_weights import StudentWeights
 from .teacher_cache import TeacherCache
 
@@ -117,8 +117,9 @@ class StudentModule(DepthModule):
         if self.weights.reliability == "off":
             return None, maps
         of_student = day_error(student, batch, self.frozen.poses(batch, teacher), self.weights)
-        mask = reliable_pixels(teacher, of_student, self.weights)
-        return mask, {"reliable": mask, "error": of_student["error"], "teacher_error": teacher["error"]} | maps
+        of_teacher, of_student = compared_errors(teacher, of_student, self.weights)
+        mask = reliable_pixels(of_teacher, of_student, self.weights)
+        return mask, {"reliable": mask, "error": of_student["error"], "teacher_error": of_teacher["error"]} | maps
 
     def _semantic_loss(self, features: Tensor, target: Tensor) -> Tensor:
         """Semantic loss whose mean over the processes is that of the whole batch."""

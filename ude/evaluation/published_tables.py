@@ -115,7 +115,7 @@ KITTI = PublishedTable(
     frames={"all": 697},
     conditions=("all",),
     metrics=("abs_rel", "delta_1"),
-    sources={"M": "README of monodepth2 (arXiv 1806.01260)"},
+    sources={"M": "README of monodepth2 (arXiv 1806.01260); its depth is the LiDAR's x, ours the camera's z"},
     lines="""
         monodepth2 mono_640x192              | M* | M | .115 87.7
         monodepth2 mono_1024x320             | M* | M | .115 87.9

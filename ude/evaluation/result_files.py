@@ -19,10 +19,20 @@ from .tables import rules_line
 
 SCHEMA_VERSION = 2
 _NAMES = ("frame_id", "condition", "scene")
+_FILES = ("metrics.json", "comparison.json", "report.html", "per_frame.csv")
+"""What an evaluation may leave in a folder besides its tables; the first ones are what results are found by."""
+
+
+def remove_results(folder: Path) -> None:
+    """Removes what an earlier evaluation left beside its tables, which new ones would contradict."""
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_results(folder: str | Path, results: Results, *, extra: Mapping[str, Any]) -> str:
     """Writes metrics.json, per_frame.csv, table.md and table.tex, and returns the text of table.md for printing.
+
+    What an earlier evaluation left in the folder is removed.
 
     Args:
         folder: where the files go; made if it is not there.
@@ -37,6 +47,7 @@ def write_results(folder: str | Path, results: Results, *, extra: Mapping[str, A
     tables = (f"{MODE_TITLES[mode]}\n\n{results.table(mode)}" for mode in results.modes)
     text = "\n\n".join([rules_line(results.rules), *tables]) + "\n"
     write_text(folder / "table.md", text)
+    remove_results(folder)
     write_text(folder / "table.tex", results_latex(results))
     write_text(folder / "per_frame.csv", _csv(results))
     write_json(folder / "metrics.json", document)  # last: it marks a finished folder

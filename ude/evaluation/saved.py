@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 
 from ude.data.folders.depth_png import read_png16
-from ude.files import DataError, MissingFileError, read_array, read_arrays, read_json, safe_path
+from ude.files import DataError, MissingFileError, read_array, read_arrays, safe_path
 
+from .prediction_files import DESCRIPTION, KINDS, RELATIVE, SCHEMA_VERSION, SUFFIXES, description
 from .predictor import Frame, FramePredictor, Maps
 
-SCHEMA_VERSION = 1
-DESCRIPTION = "predictions.json"
-RELATIVE = "relative_inverse_depth"
-KINDS = ("inverse_depth", "depth", RELATIVE)
-"""What the values are: inverse depth [1/m], depth [m], or inverse depth up to a scale and shift of every frame."""
-SUFFIXES = (".npz", ".npy", ".png")
 PNG_STEPS = 256
 """16-bit PNG files hold this many times the depth [m], as KITTI's do."""
 
@@ -91,17 +86,6 @@ class SavedPredictions(FramePredictor):
         return (maps[0], maps[1] if flip else None)
 
 
-def description(folder: Path) -> dict[str, Any]:
-    """What predictions.json says; empty where there is none."""
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        return {}
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
-        raise DataError(f'{path} is of no known version; it must have "schema_version": {SCHEMA_VERSION}')
-    return document
-
-
 def _kind(folder: Path, document: Mapping[str, Any], kind: str) -> str:
     """What the values of a folder are."""
     if document:
@@ -109,15 +93,18 @@ def _kind(folder: Path, document: Mapping[str, Any], kind: str) -> str:
         if found not in KINDS:
             raise DataError(f'{path} has kind {found!r}; set "kind" to one of {", ".join(KINDS)}')
         if kind not in ("", found):
-            raise DataError(f"{path} says {found}, not {kind}; correct one of the two")
+            raise DataError(
+                f"{path} says {found}, not {kind}; correct one of the two, or give other folders a {DESCRIPTION} of "
+                "their own"
+            )
         return found
     if kind in KINDS:
         return kind
     if not kind and not any(path.suffix in (".npz", ".npy") for path in folder.iterdir()):
         return "depth"
     raise DataError(
-        f"{folder} does not say whether its files hold depth; write {DESCRIPTION} into it: "
-        f'{{"schema_version": {SCHEMA_VERSION}, "kind": "depth"}}, or another kind of {", ".join(KINDS)}'
+        f"{folder} does not say whether its files hold depth; say it by --kind (one of {', '.join(KINDS)}), or write "
+        f'{DESCRIPTION} into it: {{"schema_version": {SCHEMA_VERSION}, "kind": "depth"}}'
     )
 
 

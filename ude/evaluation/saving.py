@@ -1,6 +1,7 @@
 """Predictions kept in files while they are evaluated, in the form that SavedPredictions reads."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from torch import Tensor
 from ude.files import DataError, clean_temporary, safe_path, write_arrays, write_json
 
 from .predictor import Frame, FramePredictor, Maps, Predictor, frame_maps
-from .saved import DESCRIPTION, KINDS, RELATIVE, SCHEMA_VERSION, SavedPredictions, check_map, description
+from .prediction_files import DESCRIPTION, KINDS, RELATIVE, SCHEMA_VERSION, description
+from .saved import SavedPredictions, check_map
+
+_LOG = logging.getLogger(__name__)
 
 
 class Saving(FramePredictor):
@@ -51,9 +55,11 @@ class Saving(FramePredictor):
         return self._saved.of_frames(images, frames, flip=flip)
 
     def require(self, frame_ids: Sequence[str]) -> None:
-        """Refuses what the predictor itself refuses."""
+        """Refuses what the predictor itself refuses, and says how many of the frames are there already."""
         if isinstance(self.predictor, FramePredictor):
             self.predictor.require(frame_ids)
+        if done := sum(self._saved.file(frame_id) is not None for frame_id in frame_ids):
+            _LOG.info("%s: %d of %d frames were predicted before", self.folder, done, len(frame_ids))
 
     def _write(self, frame_id: str, maps: Maps) -> None:
         values = {"prediction": maps.inverse_depth, "mirrored": maps.mirrored}
@@ -68,9 +74,13 @@ class Saving(FramePredictor):
         wanted, found = json.loads(json.dumps(wanted)), description(self.folder)  # tuples are lists in a file
         if found:
             if different := [name for name, value in wanted.items() if found.get(name) != value]:
+                given, here = found.get(different[0]), wanted[different[0]]
+                if isinstance(given, dict) and isinstance(here, dict):  # made_by has many parts
+                    part = next(key for key in {**here, **given} if given.get(key) != here.get(key))
+                    given, here = f"{part}: {given.get(part)}", here.get(part)
                 raise DataError(
-                    f"{self.folder} holds predictions with another {different[0]} ({_short(found.get(different[0]))}, "
-                    f"here {_short(wanted[different[0]])}); choose another folder, or remove that one"
+                    f"{self.folder} holds predictions with another {different[0]} ({_short(given)}, here "
+                    f"{_short(here)}); choose another folder, or remove that one"
                 )
             clean_temporary(self.folder)
             return

@@ -67,9 +67,18 @@ def process_space() -> str:
 
 
 def _make(folder: Path) -> list[Path]:
-    """Makes a folder; returns what was missing, deepest first."""
+    """Makes a folder; returns what was missing, deepest first.
+
+    Raises:
+        DataError: there is a file in its place, or it cannot be made.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
-    folder.mkdir(parents=True, exist_ok=True)
+    if files := [path for path in missing if path.exists()]:
+        raise DataError(f"cannot write {folder / _NAME}: {files[0]} is a file; name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # from file systems in which nothing can be made
+        raise DataError(f"cannot make {folder}: {error.strerror}; choose a folder that you can write to") from error
     return missing
 
 

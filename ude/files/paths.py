@@ -1,4 +1,4 @@
-"""Paths that come from files of others and must stay inside a folder."""
+"""Paths that come from files of others and must stay inside a folder, and names that may be no paths."""
 
 import re
 from pathlib import Path
@@ -31,6 +31,12 @@ def safe_path(root: str | Path, relative: str, *, to_write: bool = False) -> Pat
     if to_write and not path.resolve().is_relative_to(Path(root).resolve()):
         raise DataError(f"unsafe path {_shown(relative)} for {root}: a symbolic link leads out of it; remove the link")
     return path
+
+
+def looks_like_hub_id(name: str | Path) -> bool:
+    """Whether a name is of the form ``owner/model`` and neither it nor its parent is a folder here."""
+    path = Path(name)
+    return str(name).count("/") == 1 and not path.is_absolute() and not path.is_dir() and not path.parent.is_dir()
 
 
 def _objection(relative: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from ude.files import DataError, MissingFileError, load_weights, read_json, save_weights, write_json, write_text
+from ude.files.paths import looks_like_hub_id
 
 from .depth_net import DepthNet
 
@@ -86,12 +87,6 @@ def load_depth_net(run: str | Path) -> DepthNet:
     if looks_like_hub_id(run):
         return from_hub(DepthNet, str(run), strict=True).eval()
     return load_model(DepthNet, folder if (folder / "config.json").is_file() else folder / "depth_net")
-
-
-def looks_like_hub_id(name: str | Path) -> bool:
-    """Whether a name is of the form ``owner/model`` and neither it nor its parent is a folder here."""
-    path = Path(name)
-    return str(name).count("/") == 1 and not path.is_absolute() and not path.is_dir() and not path.parent.is_dir()
 
 
 def hub_config(name: str) -> dict[str, Any]:

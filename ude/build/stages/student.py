@@ -58,7 +58,8 @@ def student(cfg: CfgNode) -> StudentModule:
 
 def upstream_of_student(cfg: CfgNode) -> list[Path]:
     """What a student is made from: its teacher, its translations, and a run that guides it."""
-    runs = [cfg.MODEL.TEACHER, *([cfg.MODEL.ORDINAL] if cfg.LOSS.ORDINAL else [])]
+    guided = cfg.LOSS.ORDINAL and cfg.MODEL.ORDINAL != "teacher"
+    runs = [cfg.MODEL.TEACHER, *([cfg.MODEL.ORDINAL] if guided else [])]
     return [Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json", *(Path(run) / "version.json" for run in runs)]
 
 
