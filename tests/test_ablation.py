@@ -9,7 +9,7 @@ import train
 import yaml
 from made_results import made_results
 
-from ude.build.ablation import read_ablation
+from ude.build.ablation_plan import read_ablation
 from ude.build.ablation_table import gaps_of
 from ude.config import load_config
 
@@ -36,6 +36,9 @@ def write(folder, **changes):
     path = folder / "ablation.yaml"
     path.write_text(yaml.safe_dump({**PLAN, **changes}), encoding="utf-8")
     return path
+
+
+TWICE = {"DATA.TRANSLATED.CONDITIONS": ["night", "night-1"], "TRANSLATOR.CONDITIONS": ["night"]}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,23 @@ def test_a_second_call_redoes_nothing(finished, capsys):
     changed = {file.name for file, time in before.items() if file.stat().st_mtime_ns != time}
     assert changed <= {"config.yaml", "version.json", "table.md", "table.json"}
     assert "Gap to day-clear closed" in capsys.readouterr().out
+
+
+def test_students_draw_among_the_translations_of_every_seed(world_root, tmp_path):
+    plan = {
+        "TRANSLATION": {**PLAN["TRANSLATION"], "SEEDS": [0, 1]},
+        "STUDENTS": {"whole image": {**PLAN["STUDENTS"]["whole image"], "SEEDS": [0]}},
+    }
+    path = write(tmp_path, SET={**SMALL, **TWICE, "DATA.ROOT": str(world_root)}, **plan)
+    assert ablation.main(["--cfg", str(path), "OUTPUT_DIR", str(tmp_path / "out")]) == 0
+    root = tmp_path / "out" / "translated"
+    first, second = sorted((root / "night").iterdir()), sorted((root / "night-1").iterdir())
+    assert [file.name for file in first] == [file.name for file in second]
+    assert all(a.read_bytes() != b.read_bytes() for a, b in zip(first, second, strict=True))
+    student = load_config(tmp_path / "out" / "whole_image-0" / "config.yaml")
+    assert student.DATA.TRANSLATED.CONDITIONS == ("night", "night-1")
+    steering = load_config(root / "seed-1" / "config.yaml").TRANSLATOR.DEPTH_MODEL
+    assert steering == str(tmp_path / "out" / "teacher-0")
 
 
 def test_results_of_another_run_are_measured_again(finished):
@@ -134,7 +154,9 @@ def test_the_ablation_of_the_sample_world_compares_the_recipe_of_its_yaml():
     for config in (ours, documented):
         loss, data = config.LOSS, config.DATA
         assert (loss.RELIABILITY, loss.SEMANTIC, data.NOISE_PROB, data.FLIP_PROB) == ("off", 0, 0.5, 0.5)
-        assert data.TRANSLATED.PROB == "auto"
+        auto = len(data.TRANSLATED.CONDITIONS) / (len(data.TRANSLATED.CONDITIONS) + 1)
+        share = auto if data.TRANSLATED.PROB == "auto" else data.TRANSLATED.PROB
+        assert share == pytest.approx(2 / 3, abs=1e-3)
     assert found.parts[0].seeds == recipe.seeds == (0, 1, 2)
 
 

@@ -248,13 +248,52 @@ def test_an_incomplete_or_foreign_checkpoint_is_refused_and_nothing_in_it_runs(t
     (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
     with pytest.raises(DataError, match=r"last\.ckpt is a state of a training; name its run folder: .*run$"):
         predictor(tmp_path / "run" / "checkpoints" / "last.ckpt", "cpu")
-    with pytest.raises(MissingFileError, match=r"no trained model in .*; run: python tools/train.py"):
+    with pytest.raises(
+        MissingFileError, match=r"no trained model in .*not finished; run: python tools/train.py.*--resume"
+    ):
         predictor(tmp_path / "run", "cpu")
     state = authors_depth_anything(randomised(tiny_depth_anything()))
     del state["pretrained.blocks.2.mlp.fc1.weight"]
     torch.save(state, tmp_path / "depth_anything_v2_vits.pth")
     with pytest.raises(DataError, match=r"does not fit the Depth Anything of its name: 1 missing, 0 unexpected"):
         predictor(tmp_path / "depth_anything_v2_vits.pth", "cpu")
+
+
+def test_a_folder_of_predictors_lists_them_and_a_missing_name_has_the_nearest_beside_it(tmp_path):
+    for name in ("student-1", "student-2"):
+        (tmp_path / "kept" / name).mkdir(parents=True)
+        (tmp_path / "kept" / name / "predictions.json").write_text("{}")
+    (tmp_path / "kept" / "notes").mkdir()
+    with pytest.raises(MissingFileError, match=r"kept; it holds student-1, student-2: name .*kept/student-1$"):
+        kind_of(tmp_path / "kept")
+    with pytest.raises(MissingFileError, match=r"studnet-2; .*; did you mean .*kept/student-2\?$"):
+        kind_of(tmp_path / "kept" / "studnet-2")
+    with pytest.raises(MissingFileError, match=r"or a folder of saved predictions$"):
+        kind_of(tmp_path / "kept" / "quite different")
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "source"),
+    [
+        (
+            "DATA:\n  SIZE: [320, 576]\n  SOURCE: kitti\nMODEL:\n  DEPTH:\n    INPUT_SIZE: [518, 784]\n",
+            (320, 576),
+            "kitti",
+        ),
+        (None, None, None),
+        ("SEED: 0\n", None, None),
+        ("DATA: 3\n", None, None),
+        ("DATA:\n  SIZE: 32\n  SOURCE: [kitti]\n", None, None),
+        ("DATA: [", None, None),
+        ("", None, None),
+    ],
+)
+def test_what_a_run_was_trained_on_is_in_its_config_as_far_as_that_tells(peer, tmp_path, config, size, source):
+    (tmp_path / "depth_net").symlink_to(peer / "run" / "depth_net")
+    if config is not None:
+        (tmp_path / "config.yaml").write_text(config)
+    found = predictor(tmp_path, "cpu")
+    assert (found.data_size, found.source, found.run) == (size, source, tmp_path)
 
 
 def test_a_hub_id_that_cannot_be_had_is_refused_in_one_line():

@@ -19,19 +19,19 @@ from ude.losses.scale_shift import scale_shift_loss
 from ude.models.foundation import FoundationDepth
 
 CONFIG = Path(__file__).parents[1] / "configs" / "self_distillation_depth_anything.yaml"
-SIZE, INPUT = (96, 160), (56, 98)
-STEPS, BATCH = 300, 8
+SIZE, INPUT = (96, 160), (42, 70)
+STEPS, BATCH = 400, 8
 RANGE = {"min_depth": 0.1, "max_depth": 80.0}
 transformers_logging.disable_progress_bar()
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Forty day scenes to learn from, and four streets by day, at night and in rain."""
+    """A day frame of each of 60 streets to learn from, and six other streets by day, at night and in rain."""
     from sample_world.nuscenes_world import WorldOptions, write_nuscenes
 
     root = tmp_path_factory.mktemp("world")
-    counts = {"train_scenes": 40, "val_streets": 4, "test_streets": 1, "train_key_frames": 2, "eval_key_frames": 2}
+    counts = {"train_scenes": 60, "val_streets": 6, "test_streets": 1, "train_key_frames": 1, "eval_key_frames": 1}
     write_nuscenes(root, WorldOptions(**counts, size=SIZE, workers=1), progress=False)
     return root
 
@@ -67,7 +67,7 @@ def learn_days(folder, loader):
     images = torch.cat([batch["input"] for batch in batches])
     inverse_depth = torch.cat([dense_inverse_depth(batch) for batch in batches])
     optimizer = torch.optim.AdamW(p for p in network.parameters() if p.requires_grad)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=STEPS)
     for _ in range(STEPS):
         chosen = torch.randint(len(images), (BATCH,))
         mirrored = torch.rand(BATCH, 1, 1, 1) < 0.5
@@ -108,10 +108,11 @@ def test_a_model_that_knows_days_learns_nights_from_itself_and_forgets_no_day(wo
     simulated = ("TRANSLATOR.KIND", "simulated", "TRANSLATOR.DEPTH_MODEL", str(model), "TRANSLATOR.SIZE", str([*SIZE]))
     assert translate.main(["--cfg", str(CONFIG), *shared, "NAME", "translated", *simulated]) == 0
     learning = ("SOLVER.LR_ENCODER", "1e-3", "SOLVER.LR_DECODER", "1e-3", "SOLVER.SCHEDULE", "linear")
+    learning += ("DATA.TRANSLATED.PROB", "0.5")  # so few steps need more days to forget none
     steps = ("RUN.MAX_STEPS", "200", "RUN.IMAGES_EVERY", "0", "DATA.SQUARE_CROP", "false", "DATA.CACHE", "true")
     assert train.main(["--cfg", str(CONFIG), *shared, "NAME", "run", *learning, *steps]) == 0
     after = errors(FoundationDepth(tmp_path / "run"), cfg)
-    print({"rows": rows, "before": before, "after": after})
-    assert after["night"] < 0.9 * before["night"]
-    assert after["day-rain"] < 1.02 * before["day-rain"]
-    assert after["day-clear"] < 1.05 * before["day-clear"]
+    assert after["night"] < 0.65 * before["night"]
+    for condition in ("day-clear", "day-rain"):  # no worse but for what six frames tell
+        assert after[condition] < 1.1 * before[condition]
+        assert after[condition] < rows[condition]

@@ -77,10 +77,10 @@ def test_the_smallest_possible_p_is_named_with_the_number_of_scenes():
     made = {"name": "b", "reference": "a", "column": column, "difference": 0.1, "p": 0.5}
     rows = [PairedRow(**made, condition=name, scenes=6) for name in ("day-clear", "all") for _ in range(8)]
     assert smallest_p_line(rows) == "6 scenes: p cannot fall below 0.031, adjusted for 16 tests not below 0.5."
-    mixed = rows[:8] + [PairedRow(**made, condition="night", scenes=8)]
+    mixed = [*rows[:8], PairedRow(**made, condition="night", scenes=8)]
     assert smallest_p_line(mixed) == (
         "6 scenes (day-clear): p cannot fall below 0.031, adjusted for 9 tests not below 0.25; "
-        "8 scenes (night): p cannot fall below 0.01, adjusted for 9 tests not below 0.09."
+        "8 scenes (night): p cannot fall below 0.01, adjusted for 9 tests not below 0.093."
     )
     assert smallest_p_line([replace(rows[0], p=None, scenes=1)]) == ""
 

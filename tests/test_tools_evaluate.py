@@ -157,12 +157,16 @@ def test_kept_predictions_of_another_folder_of_images_are_refused(runs, world_ro
     assert f"with another made_by (root: {world_root.resolve()}, here {copy.resolve()})" in error
 
 
-@pytest.mark.parametrize(("size", "told"), [("[96, 160]", False), ("[64, 96]", True)])
-def test_images_of_another_size_than_the_network_sees_are_told(runs, world_root, tmp_path, capsys, size, told):
-    options = ("--weights", runs / "first", "--no-report", "--output", tmp_path)
-    assert evaluate_nuscenes.main([*words(world_root, tmp_path, *options), "DATA.SIZE", size]) == 0
+@pytest.mark.parametrize(("trained", "told"), [((64, 96), False), ((96, 160), True), (None, False)])
+def test_images_of_another_size_than_the_run_was_trained_on_are_told(runs, world_root, tmp_path, capsys, trained, told):
+    run = copytree(runs / "first" / "depth_net", tmp_path / "run" / "depth_net").parent  # its network sees 96 x 160
+    if trained:
+        (run / "config.yaml").write_text(f"DATA:\n  SIZE: {[*trained]}\n")
+    options = ("--weights", run, "--no-report", "--output", tmp_path / "out")
+    assert evaluate_nuscenes.main(words(world_root, tmp_path, *options)) == 0
+    out = capsys.readouterr().out
     note = "note: images are read at 64 x 96, but it was trained on 96 x 160; set DATA.SIZE [96,160]"
-    assert (note in capsys.readouterr().out) == told
+    assert (note in out) == ("note: " in out) == told
 
 
 def test_predictions_of_several_are_kept_apart(runs, world_root, tmp_path):
@@ -207,7 +211,11 @@ def test_published_rows_stand_beside_or_the_reason_why_not_is_printed(runs, worl
     out = capsys.readouterr().out
     assert "the published rows of nuscenes cannot be compared: they are over" in out  # this world has 8 frames
     common = tmp_path / "eval" / "nuscenes-val"
-    assert [row["name"] for row in document(common / "comparison.json")["predictors"]] == ["first"]
+    assert not common.parent.exists()  # nothing to compare with
+    assert (runs / "first" / "eval" / "val" / "report.html").is_file()
+    here = tmp_path / "here"
+    assert evaluate_nuscenes.main([*args, "--output", str(here), "--no-report"]) == 0
+    assert sorted(path.name for path in here.iterdir()) == ["metrics.json", "per_frame.csv", "table.md", "table.tex"]
     rows = rows_of(TABLES["nuscenes"])
     monkeypatch.setattr(evaluation_run, "published_rows", lambda source, results: (rows, ""))
     assert evaluate_nuscenes.main(args) == 0
@@ -286,7 +294,13 @@ def test_what_has_no_meaning_is_one_line(runs, world_root, tmp_path, capsys):
     assert "'a/b' is no predictor's name" in refused(2, "--weights", "a/b=x")
     assert "would be called first; write NAME=" in refused(2, "--weights", tmp_path / "first")
     assert "--gallery -1: must be 0 or more" in refused(2, "--gallery", "-1")
+    assert "command line: EVAL.PROTOCOL booster is for DATA.SOURCE booster only; nuscenes takes md4all, ude, " in (
+        refused(2, "EVAL.PROTOCOL", "booster")
+    )
+    assert "--kind depth: says what saved predictions are, but --weights names no" in refused(2, "--kind", "depth")
     assert f"cannot write {file}/x/.lock" in refused(4, "--output", file / "x")
+    assert f"{file} is a file; choose a folder" in refused(4, "--output", file)
+    assert "cannot make /proc/self/nothing: " in refused(4, "--output", "/proc/self/nothing")
     assert f"cannot write {file}/kept" in refused(4, "--save-predictions", file / "kept")
     assert str(empty) in refused(4, "--split", empty)
     assert "--split: vall: neither a split of nuscenes" in refused(4, "--split", "vall")

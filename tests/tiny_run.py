@@ -24,6 +24,7 @@ from ude.engine import (
     claim_run,
     fit,
 )
+from ude.engine.monitor import Monitor
 from ude.models import DepthNet
 
 SIZE = (32, 64)
@@ -159,6 +160,7 @@ def tiny_fit(
     batch_size: int = 2,
     weights: StudentWeights | None = None,
     protect: Callable[[DepthNet], None] | None = None,
+    monitor: Monitor | None = None,
     **options: int,
 ) -> TeacherModule | StudentModule:
     """Train in a folder, or go on with what was begun there; does an action at the beginning of a step."""
@@ -175,6 +177,7 @@ def tiny_fit(
                 options=RunOptions(**chosen),
                 config_text="NAME: tiny\n",
                 identity={"config_hash": "hash"},
+                monitor=monitor,
             )
     return module
 

@@ -21,7 +21,8 @@ def build_parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Train, evaluate and print the tables."""
-    from ude.build.ablation import read_ablation, run_ablation
+    from ude.build.ablation import run_ablation
+    from ude.build.ablation_plan import read_ablation
 
     ablation = read_ablation(args.cfg, args.overrides)
     print(run_ablation(ablation))

@@ -17,10 +17,11 @@ from ude.config import load_config
 from ude.data.translated import TranslatedFrames
 from ude.evaluation.charts import Chart, Curve
 from ude.evaluation.gallery import Gallery, gallery_row
+from ude.evaluation.gaps import GapRow, gap_rows
 from ude.evaluation.report import Highlight, Report, render_report
 from ude.evaluation.result_files import write_results
 from ude.evaluation.results import MODE_TITLES, Results
-from ude.evaluation.summary import REPORTED, GapRow, gap_rows
+from ude.evaluation.summary import REPORTED
 from ude.files import read_json, read_jsonl, write_image, write_json, write_text
 
 SPLIT = "test"

@@ -11,8 +11,9 @@ EXAMPLE = """examples:
   python tools/evaluate.py --cfg configs/nuscenes.yaml --weights outputs/student --split foggy DATA.SOURCE drivingstereo
       DATA.ROOT data/drivingstereo EVAL.PROTOCOL ude
   python tools/evaluate.py --cfg configs/demo.yaml --weights outputs/demo/teacher saved=predictions/student
-A run folder gets its results in RUN/eval/<split>, or <split>-<protocol> for another EVAL.PROTOCOL than md4all; other
-predictors in OUTPUT_DIR/eval/<source>-<split>/NAME: metrics.json, per_frame.csv, table.md, table.tex and report.html.
+A run folder gets its results in RUN/eval/<split>, with -<protocol> and -<alignment> behind it where they are not md4all
+and median, and <source>- before it for another DATA.SOURCE than it was trained on; other predictors in
+OUTPUT_DIR/eval/<source>-<split>/NAME: metrics.json, per_frame.csv, table.md, table.tex and report.html.
 Of several predictors, or with --published, OUTPUT_DIR/eval/<source>-<split> has comparison.json, table.md, table.tex
 and the report of all. Networks of relative depth (Depth Anything, MiDaS) need EVAL.ALIGNMENT least_squares."""
 

@@ -16,7 +16,7 @@ EXAMPLE = """examples:
 Writes corruptions.json and table.md into RUN/eval/corruptions_<split> (with --frames N: corruptions_<split>-N), of
 weights of others into OUTPUT_DIR, and prints the table: depth estimation error DEE = (absRel - d1 + 1) / 2,
 corruption error CE against the baseline, resilience rate RR, and their means mCE and mRR. The folder ends in
--<protocol> for another EVAL.PROTOCOL than md4all.
+-<protocol> and -<alignment> where they are not md4all and median.
 A killed run goes on where it was; what was measured once for the same weights, frames and protocol stays measured.
 Each of the 76 passes reads the frames anew: with many of them, keep them in a cache (tools/cache_frames.py --lidar)."""
 

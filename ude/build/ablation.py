@@ -1,114 +1,14 @@
-"""An ablation: teachers of several seeds, one set of translations, and the students that a YAML file lists."""
+"""An ablation: teachers of several seeds, their translations, and the students that a YAML file lists."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
-from ude.config import ConfigError, load_config
+from ude.data.translated import QUARANTINE
 from ude.evaluation.results import Results
 from ude.files import read_json
 
-TEACHER = "teacher"
-TRANSLATED = "translated"
-_KEYS = ("OUTPUT_DIR", "SPLIT", "SEEDS", "REFERENCE", "SET", "TEACHER", "TRANSLATION", "STUDENTS")
-_PART_KEYS = ("CONFIG", "SET", "SEEDS")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A row of the table, or the translations: a config, what is changed in it, and the seeds it is trained with."""
-
-    name: str
-    config: Path
-    changes: Mapping[str, Any]
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """What tools/ablation.py does; `overrides` are KEY VALUE pairs in one flat sequence, for every config."""
-
-    output: Path
-    split: str
-    seeds: tuple[int, ...]
-    reference: str
-    overrides: tuple[str, ...]
-    teacher: Part
-    translation: Part
-    students: tuple[Part, ...]
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The rows of the table: the teacher, then the students."""
-        return (self.teacher, *self.students)
-
-    def run_name(self, part: Part, seed: int) -> str:
-        """Name of the run folder of a row and a seed."""
-        return f"{'_'.join(''.join(c if c.isalnum() else ' ' for c in part.name).split())}-{seed}"
-
-    def config(self, part: Part, seed: int) -> CfgNode:
-        """The config of a run: that of its file with the folders of the ablation, its seed and its changes.
-
-        Raises:
-            ConfigError: all problems of it.
-        """
-        teacher = self.output / self.run_name(self.teacher, seed)
-        values = {"OUTPUT_DIR": self.output, "SEED": seed}
-        if part is self.translation:
-            values |= {"NAME": TRANSLATED, "TRANSLATOR.DEPTH_MODEL": teacher}
-        else:
-            values["NAME"] = self.run_name(part, seed)
-        if part in self.students:
-            values |= {"MODEL.TEACHER": teacher, "DATA.TRANSLATED.ROOT": self.output / TRANSLATED}
-        texts = {key: str(value) for key, value in values.items()}
-        texts |= {key: value if isinstance(value, str) else json.dumps(value) for key, value in part.changes.items()}
-        return load_config(part.config, [*(word for pair in texts.items() for word in pair), *self.overrides])
-
-
-def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
-    """The ablation of a YAML file; names of configs in it are relative to it.
-
-    Args:
-        path: the file.
-        overrides: KEY VALUE pairs for every config, and OUTPUT_DIR in place of the file's.
-
-    Raises:
-        ConfigError: the file, or one of the configs as it changes them, is not right.
-    """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    _require_keys(str(path), content, _KEYS, needed=("OUTPUT_DIR", "TEACHER", "TRANSLATION", "STUDENTS"))
-    seeds = _seeds(str(path), content.get("SEEDS", [0]))
-    common = content.get("SET") or {}
-    teacher = _part(path, TEACHER, content["TEACHER"], seeds, common)
-    students = tuple(_part(path, name, value, seeds, common) for name, value in (content["STUDENTS"] or {}).items())
-    pairs = list(zip(overrides[::2], overrides[1::2], strict=False))
-    ablation = Ablation(
-        output=Path(dict(pairs).get("OUTPUT_DIR", content["OUTPUT_DIR"])),
-        split=content.get("SPLIT", "test"),
-        seeds=seeds,
-        reference=content.get("REFERENCE", ""),
-        overrides=tuple(overrides),
-        teacher=teacher,
-        translation=_part(path, TRANSLATED, content["TRANSLATION"], seeds, common),
-        students=students,
-    )
-    names = [ablation.run_name(part, 0) for part in ablation.parts]
-    if len(set(names)) < len(names) or TRANSLATED in [name.removesuffix("-0") for name in names]:
-        raise ConfigError(f"{path}: STUDENTS: two rows would share a run folder: {', '.join(names)}")
-    if ablation.reference and ablation.reference not in [part.name for part in ablation.parts]:
-        raise ConfigError(f"{path}: REFERENCE {ablation.reference} is no row of STUDENTS")
-    for part in (*ablation.parts, ablation.translation):  # before hours of work, not between them
-        ablation.config(part, part.seeds[0])
-    return ablation
+from .ablation_plan import TEACHER, TRANSLATED, Ablation, folder_of
 
 
 def run_ablation(ablation: Ablation) -> str:
@@ -119,7 +19,6 @@ def run_ablation(ablation: Ablation) -> str:
     """
     from .ablation_table import write_tables
     from .training import train
-    from .translation import translate
 
     measured: dict[str, dict[int, Results]] = {}
     tables = ""
@@ -130,8 +29,32 @@ def run_ablation(ablation: Ablation) -> str:
             measured.setdefault(part.name, {})[seed] = _evaluated(cfg, part.name, ablation.split)
             tables = write_tables(ablation.output, measured, teacher=TEACHER, reference=ablation.reference)
             if part is ablation.teacher and seed == ablation.seeds[0]:
-                translate(ablation.config(ablation.translation, seed))
+                _translate(ablation)
     return tables
+
+
+def _translate(ablation: Ablation) -> None:
+    """Translate with every seed of the translations.
+
+    Students read ``<condition>`` and, of each seed ``k`` after the first, ``<condition>-k`` of the same folder.
+    """
+    from .translation import translate
+
+    first, *others = ablation.translation.seeds
+    translate(ablation.config(ablation.translation, first))
+    root = ablation.output / TRANSLATED
+    for seed in others:
+        cfg = ablation.config(ablation.translation, seed)
+        translate(cfg)
+        for condition in cfg.TRANSLATOR.CONDITIONS:
+            _link(root / f"{condition}-{seed}", Path(folder_of(seed), condition))
+            _link(root / QUARANTINE / f"{condition}-{seed}", Path("..", folder_of(seed), QUARANTINE, condition))
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(target, target_is_directory=True)
 
 
 def _evaluated(cfg: CfgNode, name: str, split: str) -> Results:
@@ -152,28 +75,3 @@ def _evaluated(cfg: CfgNode, name: str, split: str) -> Results:
     extra = results_extra(cfg, weights=str(run), split=split)
     write_results(folder, results, extra=extra | {"made_from": made_from})
     return results
-
-
-def _part(path: Path, name: str, content: Any, seeds: tuple[int, ...], common: Mapping[str, Any]) -> Part:
-    where = f"{path}: {name}"
-    _require_keys(where, content, _PART_KEYS, needed=("CONFIG",))
-    own = _seeds(where, content.get("SEEDS", list(seeds)))
-    if not set(own) <= set(seeds):
-        raise ConfigError(f"{where}: SEEDS {[*own]} must be among those of the ablation, {[*seeds]}")
-    return Part(str(name), path.parent / str(content["CONFIG"]), {**common, **(content.get("SET") or {})}, own)
-
-
-def _require_keys(where: str, content: Any, known: tuple[str, ...], *, needed: tuple[str, ...]) -> None:
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: must have the keys {', '.join(needed)}")
-    missing, unknown = [key for key in needed if key not in content], [key for key in content if key not in known]
-    if missing or unknown:
-        problem = f"has no {', '.join(missing)}" if missing else f"unknown key {unknown[0]}"
-        raise ConfigError(f"{where}: {problem}; the keys are {', '.join(known)}")
-
-
-def _seeds(where: str, value: Any) -> tuple[int, ...]:
-    numbers = isinstance(value, list) and all(type(seed) is int and seed >= 0 for seed in value)
-    if not numbers or not value or len(set(value)) < len(value):
-        raise ConfigError(f"{where}: SEEDS must be a list of different numbers from 0 on, got {value!r}")
-    return tuple(value)

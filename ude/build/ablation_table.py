@@ -7,10 +7,11 @@ from typing import Any
 
 from ude.evaluation.columns import Column
 from ude.evaluation.comparison_text import comparison_json, comparison_markdown
+from ude.evaluation.gaps import gap_rows
 from ude.evaluation.results import Results
 from ude.evaluation.seeds import mean_of_seeds, spread
 from ude.evaluation.significance import paired_rows
-from ude.evaluation.summary import REPORTED, comparison_table, gap_rows
+from ude.evaluation.summary import REPORTED, comparison_table
 from ude.evaluation.tables import aligned_table, escape_markdown
 from ude.files import write_json, write_text
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from yacs.config import CfgNode
 
-from ude.evaluation.published import published_rows
+from ude.config import ConfigError
+from ude.evaluation.published import PublishedRow, published_rows
 from ude.evaluation.report import render_report
 from ude.evaluation.result_files import write_results
 from ude.evaluation.results import Results
@@ -19,47 +20,19 @@ from ude.files import lock_folder, write_text
 from .caches import lossy_store
 from .comparison import write_comparison
 from .evaluation import evaluate_each, evaluation_name, results_extra
+from .evaluation_request import Request
 from .identity import naming
 from .predictor_kinds import weights_hash
 from .predictors import NamedPredictor, device, predictor
 from .processes import first_goes_ahead, first_process
+from .replaced import replaced
 from .report import evaluation_report
 from .weights import Weights
 
 T = TypeVar("T")
+Published = tuple[Sequence[PublishedRow], str]
+"""Rows of papers, and the reason where there are none."""
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is evaluated, and what is made of it.
-
-    Attributes:
-        weights: the predictors.
-        split: official name or file.
-        kind: what saved predictions are that do not say it.
-        output: where the comparison goes, or the results of a single predictor; None for the usual place.
-        saved: where predictions are kept; None keeps none.
-        published: compare with published numbers, too.
-        report: write report.html.
-        gallery: frames per condition in the report.
-        command: the command line, for the report.
-    """
-
-    weights: Sequence[Weights]
-    split: str
-    kind: str = ""
-    output: Path | None = None
-    saved: Path | None = None
-    published: bool = False
-    report: bool = True
-    gallery: int = 3
-    command: str = ""
-
-    @property
-    def compared(self) -> bool:
-        """Whether there is more than one row to compare."""
-        return len(self.weights) > 1 or self.published
 
 
 @dataclass(frozen=True)
@@ -77,37 +50,56 @@ def evaluate_weights(cfg: CfgNode, request: Request) -> str:
     With an initialised process group the processes share the frames; the first one writes, the others return "".
 
     Raises:
+        ConfigError: the comparison would go where the results of a predictor do.
         DataError: a predictor or the data cannot be used, or the results cannot be written.
     """
     name = f"{cfg.DATA.SOURCE}-{evaluation_name(cfg, request.split)}"
     common = request.output or Path(cfg.OUTPUT_DIR) / "eval" / name
     chosen = [_chosen(cfg, request, weights, common) for weights in request.weights]
+    if request.compared and (own := [one for one in chosen if one.folder.resolve() == common.resolve()]):
+        raise ConfigError(f"--output {common}: the results of {own[0].weights.label} go there; choose another folder")
     with _locked([one.folder for one in chosen] + [common] * request.compared):  # measuring may take hours
-        results, texts = [], []
+        results, texts, lines = [], [], []
+        published: Published = ((), "")
         measured = evaluate_each(cfg, [one.predictor for one in chosen], request.split)
         for one in chosen:
             _LOG.info("evaluating %s (%s) on %s", one.weights.label, one.weights.what, request.split)
             results.append(next(measured))
-            if first_process():
-                extra = results_extra(cfg, weights=one.weights.what, split=request.split)
-                texts.append(write_results(one.folder, results[-1], extra=extra))
+            if not first_process():
+                continue
+            if request.published and not texts:
+                published = published_rows(cfg.DATA.SOURCE, results[0])
+                if len(chosen) == 1 and not published[0]:  # nothing to compare it with
+                    one = replace(one, folder=request.output or one.folder)
+                    chosen = [one]
+            extra = results_extra(cfg, weights=one.weights.what, split=request.split)
+            lines += [note] if (note := replaced(one.folder, results[-1].rules, extra)) else []
+            texts.append(write_results(one.folder, results[-1], extra=extra))
+            lines.append(_line(cfg, one, results[-1]))
         if not first_process():
             return ""
-        tables, *places = _together(cfg, request, chosen, results, common=common, text=texts[0])
-        lines = [_line(cfg, one, found) for one, found in zip(chosen, results, strict=True)]
+        tables, *places = _together(cfg, request, chosen, results, common=common, text=texts[0], published=published)
     return "\n".join([tables, *lines, *places])
 
 
 def _together(
-    cfg: CfgNode, request: Request, chosen: Sequence[Chosen], results: Sequence[Results], *, common: Path, text: str
+    cfg: CfgNode,
+    request: Request,
+    chosen: Sequence[Chosen],
+    results: Sequence[Results],
+    *,
+    common: Path,
+    text: str,
+    published: Published,
 ) -> list[str]:
     """Writes the comparison, if there is one, and the report; returns the tables to print, and where both are."""
     by_name, what = _by_name(chosen, results), _by_name(chosen, [one.weights.what for one in chosen])
-    published, reason = published_rows(cfg.DATA.SOURCE, results[0]) if request.published else ((), "")
+    rows, reason = published
     lines, folder = [reason] if reason else [], chosen[0].folder
-    if request.compared:
+    if len(chosen) > 1 or rows:
         folder, extra = common, results_extra(cfg, weights=what, split=request.split)
-        text = write_comparison(folder, by_name, published=published, extra=extra)
+        lines += [note] if (note := replaced(folder, results[0].rules, extra)) else []
+        text = write_comparison(folder, by_name, published=rows, extra=extra)
         lines.append(f"comparison: {folder}")
     if request.report:
         report = evaluation_report(
@@ -115,7 +107,7 @@ def _together(
             by_name,
             {name: seeds[0] for name, seeds in _by_name(chosen, [one.predictor for one in chosen]).items()},
             split=request.split,
-            published=published,
+            published=rows,
             gallery=request.gallery,
             weights=what,
             command=request.command,
@@ -131,7 +123,9 @@ def _chosen(cfg: CfgNode, request: Request, weights: Weights, common: Path) -> C
         loaded = predictor(weights.what, device(cfg), name=weights.name, kind=request.kind)
     folder = common / weights.label
     if loaded.run:
-        folder = loaded.run / "eval" / evaluation_name(cfg, request.split)
+        elsewhere = loaded.source not in (None, cfg.DATA.SOURCE)  # there may be a split of that name at home, too
+        name = evaluation_name(cfg, request.split)
+        folder = loaded.run / "eval" / (f"{cfg.DATA.SOURCE}-{name}" if elsewhere else name)
     if request.output and not request.compared:
         folder = request.output
     return Chosen(weights, loaded if request.saved is None else _saving(cfg, request, weights, loaded), folder)

@@ -2,10 +2,17 @@
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from ude.config import ConfigError, load_config
 from ude.config.command_line import parser
+from ude.files.paths import looks_like_hub_id
+
+from .evaluation_request import Request
+from .identity import naming
+from .predictor_kinds import kind_of
+from .weights import Weights, named_weights
 
 _TOOLS = {"nuscenes": "evaluate_nuscenes.py", "robotcar": "evaluate_robotcar.py"}
 _ANY = "evaluate.py"
@@ -71,14 +78,18 @@ def run_evaluation(args: Namespace, *, source: str | None = None) -> int:
         )
     if args.gallery < 0:
         raise ConfigError(f"--gallery {args.gallery}: must be 0 or more")
-    from .evaluation_run import Request, evaluate_weights
+    weights, split = named_weights(args.weights), args.split or cfg.DATA.SPLIT_VAL
+    _require_predictors(weights, args.kind)
+    from .sources import require_evaluation_split  # what is slow to import comes after the mistakes found without it
+
+    require_evaluation_split(cfg, split)
+    from .evaluation_run import evaluate_weights
     from .predictors import device
     from .processes import first_process, process_group
-    from .weights import named_weights
 
     request = Request(
-        weights=named_weights(args.weights),
-        split=args.split or cfg.DATA.SPLIT_VAL,
+        weights=weights,
+        split=split,
         kind=args.kind,
         output=args.output,
         saved=args.save_predictions,
@@ -92,6 +103,14 @@ def run_evaluation(args: Namespace, *, source: str | None = None) -> int:
         if first_process():
             print(text)
     return 0
+
+
+def _require_predictors(weights: Sequence[Weights], kind: str) -> None:
+    """Refuses names of nothing and a --kind of nothing, without loading anything; hub ids are asked for later."""
+    with naming("--weights"):
+        kinds = {kind_of(one.what) for one in weights if Path(one.what).exists() or not looks_like_hub_id(one.what)}
+    if kind and "saved" not in kinds:
+        raise ConfigError(f"--kind {kind}: says what saved predictions are, but --weights names no folder of them")
 
 
 def _command(args: Namespace, tool: str) -> str:

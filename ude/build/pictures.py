@@ -61,7 +61,7 @@ def split_pictures(
                     lidar_depth=_lidar(cfg, sample),
                     depths=depths,
                     notes=notes,
-                    note=_rank(chosen, mode),
+                    note=_rank(chosen, mode, several=len(predictors) > 1),
                 )
             )
     return pictures
@@ -126,6 +126,6 @@ def _note(results: Results, condition: str, frame_id: str, mode: str) -> str:
     return f"absRel {number(error, 3)} · d1 {number(share and 100 * share, 1)} %"
 
 
-def _rank(chosen: ChosenFrame, mode: str) -> str:
-    """Why a frame was chosen."""
-    return f"{chosen.rank} · mean absRel{' scaled' if mode else ''} {chosen.error:.3f}"
+def _rank(chosen: ChosenFrame, mode: str, *, several: bool) -> str:
+    """Why a frame was chosen: by its error, or the mean of several predictors' errors."""
+    return f"{chosen.rank} · {'mean ' if several else ''}absRel{' scaled' if mode else ''} {chosen.error:.3f}"

@@ -141,7 +141,7 @@ def _of_md4all(what: str, device: str) -> dict[str, object]:
 def _of_folder(run: Path) -> dict[str, object]:
     """A folder of ours, and what was trained on there, which that of a converted checkpoint does not tell."""
     data: Any = None
-    with suppress(ConfigError):  # it only informs: a config that is missing, or that somebody broke, stops no evaluation
+    with suppress(ConfigError):  # it only informs: no evaluation stops where it is missing or damaged
         data = yaml_text.read(run / "config.yaml").get("DATA")
     data = data if isinstance(data, dict) else {}
     size, source = data.get("SIZE"), data.get("SOURCE")

@@ -70,7 +70,9 @@ def evaluation_report(
         table=table,
         paired=paired,
         ranges=range_charts(means, table.conditions),
-        gallery=gallery_of(pictures, text=_gallery_text(shown)) if pictures else None,
+        gallery=gallery_of(pictures, text=_gallery_text({name: results[name] for name in seeing}))
+        if pictures
+        else None,
         evaluated=[
             _evaluated(predictors[name], seeds[0], (weights or {}).get(name, ())) for name, seeds in results.items()
         ],
@@ -99,13 +101,16 @@ def _facts(cfg: CfgNode, results: Mapping[str, Results], split: str) -> dict[str
     }
 
 
-def _gallery_text(results: Mapping[str, Results]) -> str:
-    """How the frames were chosen, and what the pictures show."""
-    aligned = pictured_mode(list(results.values()))
+def _gallery_text(results: Mapping[str, Sequence[Results]]) -> str:
+    """How the frames were chosen, and what the pictures show: of several seeds the first."""
+    aligned, several = pictured_mode([seeds[0] for seeds in results.values()]), len(results) > 1
     error = "aligned absRel" if aligned else "absRel"
-    of = f"the mean {error} of the pictured predictors" if len(results) > 1 else f"{error} of {next(iter(results))}"
+    of = f"the mean {error} of the pictured predictors" if several else f"{error} of {next(iter(results))}"
     depth = "Depths are aligned to the LiDAR of their frame, " if aligned else "Depths are as predicted, "
-    return f"Frames are ordered by {of}. {depth}on one colour scale for all predictors and frames."
+    counts = [f"seed 1 of {len(seeds)} ({name})" for name, seeds in results.items() if len(seeds) > 1]
+    pictured = f" Pictures: {', '.join(counts)}." if counts else ""
+    whose = "all predictors and frames" if several else "all frames"
+    return f"Frames are ordered by {of}. {depth}on one colour scale for {whose}.{pictured}"
 
 
 def _evaluated(predictor: NamedPredictor, results: Results, weights: Sequence[str]) -> Evaluated:
@@ -117,4 +122,5 @@ def _evaluated(predictor: NamedPredictor, results: Results, weights: Sequence[st
         weights=", ".join(weights),
         sha256=", ".join(hashed[:16] for what, hashed in hashes.items() if hashed != what),  # a hub id has none
         frames_per_second=results.frames_per_second,
+        from_files=predictor.kind == "saved",
     )

@@ -58,7 +58,7 @@ def training_source(cfg: CfgNode) -> FrameSource:
     """
     if cfg.DATA.MIN_SPEED > 0 and (reason := speed_unused(cfg)):
         _LOG.warning("DATA.MIN_SPEED is not used: %s", reason)
-    require_split(cfg, cfg.DATA.SPLIT_TRAIN, "DATA.SPLIT_TRAIN")
+    _require_split(cfg, cfg.DATA.SPLIT_TRAIN, "DATA.SPLIT_TRAIN")
     split, wanted = cfg.DATA.SPLIT_TRAIN, cfg.DATA.CONDITIONS
     source = _restricted(cfg, _source(cfg, split, training=True, conditions=wanted))
     found = {source.condition(index) for index in range(len(source))} if wanted else ()
@@ -77,8 +77,13 @@ def day_source(cfg: CfgNode) -> FrameSource:
 
 def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
     """All frames of a split, in all conditions."""
-    require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else "--split")
+    require_evaluation_split(cfg, split)
     return _restricted(cfg, _source(cfg, split, training=False))
+
+
+def require_evaluation_split(cfg: CfgNode, split: str) -> None:
+    """Refuse a split to evaluate on that is neither one of the source nor a file."""
+    _require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else "--split")
 
 
 def official_splits(cfg: CfgNode) -> tuple[str, ...]:
@@ -122,7 +127,7 @@ def translated_frames(cfg: CfgNode) -> TranslatedFrames:
     return TranslatedFrames(root, options.CONDITIONS)
 
 
-def require_split(cfg: CfgNode, split: str, key: str) -> None:
+def _require_split(cfg: CfgNode, split: str, key: str) -> None:
     """Refuse a split that is neither one of the source nor a file, and name the option or key that it is from."""
     official = official_splits(cfg)
     if split in official or Path(split).is_file():

@@ -14,6 +14,7 @@ from ude.engine.base import DepthModule
 from .caches import lossy_store
 from .frames import training_data
 from .identity import LEARNED_FROM, identity
+from .monitor import monitor
 from .runs import run_folder, run_options
 from .stages.adapt import adapt, upstream_of_adapt
 from .stages.self_distillation import self_distillation, upstream_of_self_distillation
@@ -60,12 +61,14 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
     with claim_run(folder, made_from["config_hash"], resume=resume) as unfinished:
         if unfinished:
             torch.manual_seed(cfg.SEED)
+            module, data = stage.module(cfg), stage.data(cfg)
             fit(
-                stage.module(cfg),
-                stage.data(cfg),
+                module,
+                data,
                 folder=folder,
                 options=options,
                 config_text=dump_config(cfg),
                 identity=made_from,
+                monitor=monitor(cfg, data.frames.source),
             )
     return unfinished

@@ -192,6 +192,12 @@ _C.RUN.LOG_EVERY = 50  # [steps]
 _C.RUN.IMAGES_EVERY = 500  # [steps] between image grids; 0 writes none
 _C.RUN.MAX_STEPS = -1  # [steps] to stop after; -1 = by SOLVER.EPOCHS or FINETUNE.STEPS
 _C.RUN.CHECKPOINT_EVERY = 500  # [steps]
+# What is measured during a training: row/metric + mode of the evaluation's tables, such as night/abs_rel_median. The
+# network of the best value is kept in RUN/best; depth_net stays the last one, which is what is reported. "" = nothing
+_C.RUN.MONITOR = ""
+# Held-out training scenes to measure on: a split of the source or a file; none of DATA.SPLIT_TRAIN's or SPLIT_VAL's
+_C.RUN.MONITOR_SPLIT = ""
+_C.RUN.MONITOR_EVERY = 1  # [epochs]
 
 _C.EVAL = CfgNode()
 # How predictions are read at the LiDAR pixels. md4all: as the published tables of nuScenes and RobotCar; ude:

@@ -5,6 +5,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from .monitored import problems_of_monitor
 from .rules import CHOICES, RULES, size_in
 
 __all__ = ["CHOICES", "problems_of"]
@@ -48,6 +49,7 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
         yield "DATA.CONDITIONS", f"must be {meaning}, got {config.DATA.CONDITIONS}"
     if config.STAGE == "self_distillation":
         yield from _contradictions_of_self_distillation(config)
+    yield from problems_of_monitor(config)
     if config.TRANSLATOR.KIND == "diffusion":
         yield from _contradictions_of_diffusion(config.TRANSLATOR)
 

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ude.files import stop_after_batch, write_json, write_text
 
+from .monitor import Monitor, rewind_monitor
 from .processes import EndTogether, LargestOfAll, OwnSignals, first_process, strategy
 from .progress import StepProgress, StopBetweenSteps
 from .records import LAST, AtomicCheckpointIO, JsonLinesLogger, RunTensorBoard, rewind_rows, usable_checkpoint
@@ -52,6 +53,7 @@ def fit(
     options: RunOptions,
     config_text: str,
     identity: dict[str, Any],
+    monitor: Monitor | None = None,
 ) -> None:
     """Train a stage and leave its networks in the run folder.
 
@@ -62,6 +64,7 @@ def fit(
         options: how to execute the run.
         config_text: resolved config, written beside the results.
         identity: what the run is, with a ``config_hash``; stored in ``version.json``.
+        monitor: what keeps the best network, if that is wanted.
 
     Raises:
         KeyboardInterrupt: SIGINT came; the step is finished and its checkpoint written.
@@ -73,6 +76,9 @@ def fit(
         write_text(folder / "config.yaml", config_text)
         write_json(folder / "version.json", identity | {"finished": False})
         rewind_rows(folder / "metrics.jsonl", step)
+        rewind_monitor(folder, step)
+        if monitor is not None:
+            monitor.begin(folder)
         (folder / DUMP).unlink(missing_ok=True)  # of a fault that this run may not meet again
     together = EndTogether()
     with stop_after_batch(LargestOfAll()) as stop_if_asked:
@@ -82,6 +88,8 @@ def fit(
             OwnSignals(),
             StopBetweenSteps(stop_if_asked, folder / "checkpoints" / LAST),
         ]
+        if monitor is not None:
+            trainer.callbacks.insert(-1, monitor)  # the last one writes checkpoints
         with together(trainer):
             _run(trainer, module, data, checkpoint)
             trainer.save_checkpoint(folder / "checkpoints" / LAST)

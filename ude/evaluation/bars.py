@@ -3,20 +3,35 @@
 from collections.abc import Sequence
 from html import escape
 
-from .parts import color_class, condition_class, scaled
+from .columns import scaled
+from .parts import color_class, condition_class
 from .summary import Cell, Column, ReportTable, TableRow
 
 
-def render_bars(table: ReportTable) -> str:
-    """A line of bar plots per column of the table, one plot per condition, on one scale; published rows have none."""
+def render_bars(table: ReportTable, *, tested: bool) -> str:
+    """A line of bar plots per column of the table, one plot per condition, on one scale; published rows have none.
+
+    Args:
+        table: the table.
+        tested: the report has paired tests, which the explanation names.
+    """
     rows = [row for row in table.rows if not row.published]
-    lines = [_plots(table, rows, column) for column in table.columns]
-    hint = (
-        "Bars start at 0 and share one scale per line. Thin line: 95 % interval from resampling scenes. Each condition "
-        "has the same scenes for all predictors: whether two of them differ is what the paired tests say, not "
-        "overlapping intervals."
-    )
-    return "".join(lines) + f'<p class="hint">{hint}</p>'
+    values = [scaled(cell.value, column) for row in rows for (_, column), cell in row.cells.items()]
+    # names and numbers are as wide in all plots, so that bars of the same length mean the same value
+    widths = f"--name:{_longest([row.name for row in rows]) + 1}ch;--value:{_longest(values)}ch"
+    lines = "".join(_plots(table, rows, column) for column in table.columns)
+    hint = "Bars start at 0 and share one scale per line. Thin line: 95 % interval from resampling scenes."
+    if tested:
+        hint += (
+            " Each condition has the same scenes for all predictors: whether two of them differ is what the paired "
+            "tests say, not overlapping intervals."
+        )
+    return f'<div style="{widths}">{lines}</div><p class="hint">{hint}</p>'
+
+
+def _longest(texts: Sequence[str]) -> int:
+    """Characters of the longest text."""
+    return max(map(len, texts), default=0)
 
 
 def _plots(table: ReportTable, rows: Sequence[TableRow], column: Column) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .protocols import METRICS
 from .results import Results
-from .tables import LABELS
+from .tables import LABELS, number
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,24 @@ def columns_of(results: Sequence[Results], mode: str = "") -> tuple[Column, ...]
         return tuple(plain)
     if usual and any(_has(result, plain[0].metric + mode) for result in results):
         return COLUMNS
-    return tuple(replace(column, label=_scaled(column.label), aligned=True) for column in plain)
+    return tuple(replace(column, label=scaled_label(column.label), aligned=True) for column in plain)
+
+
+def scaled(value: float | None, column: Column) -> str:
+    """A value as its column shows it."""
+    return number(None if value is None else value * column.factor, column.decimals)
+
+
+def signed(value: float, column: Column) -> str:
+    """A difference as its column shows it, with its sign unless it is printed as zero."""
+    text = scaled(value, column)
+    return text if text.startswith("-") or not float(text) else f"+{text}"
+
+
+def scaled_label(label: str) -> str:
+    """The label of an aligned column: "RMSE scaled [m]"."""
+    name, bracket, unit = label.partition(" [")
+    return f"{name} scaled{bracket}{unit}"
 
 
 def _has(results: Results, column: str) -> bool:
@@ -62,9 +79,3 @@ def _column(metric: str) -> Column:
     if metric.startswith("delta"):
         return Column(f"{LABELS[metric]} [%]", metric, decimals=1, factor=100, higher_is_better=True)
     return Column(LABELS[metric] + (" [m]" if metric in ("rmse", "mae") else ""), metric)
-
-
-def _scaled(label: str) -> str:
-    """The label of an aligned column: "RMSE scaled [m]"."""
-    name, bracket, unit = label.partition(" [")
-    return f"{name} scaled{bracket}{unit}"

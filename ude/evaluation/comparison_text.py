@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .significance import PairedRow
-from .summary import Cell, Column, ReportTable, TableRow, best
+from .columns import scaled, signed
+from .significance import PairedRow, smallest_p_line
+from .summary import Cell, Column, ReportTable, TableRow, is_best
 from .tables import aligned_table, escape_markdown, number, rules_line
 
 SCHEMA_VERSION = 1
@@ -95,7 +96,7 @@ def _cell(table: ReportTable, row: TableRow, condition: str, column: Column) -> 
     """Mean, spread and interval; bold if it is the best."""
     cell = row.cells[condition, column]
     text = with_spread(cell, column, " +- ")
-    if not row.published and cell.value is not None and cell.value == best(table, condition, column):
+    if is_best(table, row, condition, column):
         text = f"**{text}**"
     if cell.interval:
         text += " ({}, {})".format(*(scaled(bound, column) for bound in cell.interval))
@@ -107,17 +108,13 @@ def with_spread(cell: Cell, column: Column, sign: str) -> str:
     return scaled(cell.value, column) + ("" if cell.spread is None else sign + scaled(cell.spread, column))
 
 
-def scaled(value: float | None, column: Column) -> str:
-    """A value as its column shows it."""
-    return number(None if value is None else value * column.factor, column.decimals)
-
-
 def _legend(table: ReportTable) -> str:
     """What the signs mean, and where published rows are from."""
     published = sources(table)
     spread = "after +-: sample standard deviation over seeds; " if any(row.seeds > 1 for row in table.rows) else ""
+    bold = "bold: best of ours; " if table.ranked else ""
     lines = [
-        f"In brackets: 95 % interval over scenes; {spread}bold: best of ours; "
+        f"In brackets: 95 % interval over scenes; {spread}{bold}"
         "-: lower is better, +: higher is better; scaled: after alignment; n/a: not available."
     ]
     if published:
@@ -130,21 +127,14 @@ def _paired(rows: Sequence[PairedRow]) -> str:
     """The paired tests as a table."""
     lines = []
     for row in rows:
-        bounds = (
-            "n/a" if row.interval is None else "({}, {})".format(*(_signed(end, row.column) for end in row.interval))
-        )
+        bounds = "n/a" if row.interval is None else f"({', '.join(signed(end, row.column) for end in row.interval)})"
         ps = [number(p, 4) for p in (row.p, row.p_adjusted)]
-        difference = "n/a" if row.difference is None else _signed(row.difference, row.column)
+        difference = "n/a" if row.difference is None else signed(row.difference, row.column)
         lines.append([escape_markdown(row.name), row.condition, row.column.label, difference, bounds, *ps])
     header = ["predictor", "condition", "metric", "difference", "95 % interval", "p", "p (Holm)"]
-    reference = escape_markdown(rows[0].reference)
+    reference, limits = escape_markdown(rows[0].reference), smallest_p_line(rows)
     return (
         f"### Difference from {reference}\n\n{aligned_table(header, lines)}\n\n"
         "Mean over the same frames, interval and two-sided p by resampling scenes; Holm: adjusted for all tests of "
-        "this table; n/a: not available, or fewer than two scenes."
+        "this table; n/a: not available, or fewer than two scenes." + (f"\n{limits}" if limits else "")
     )
-
-
-def _signed(value: float, column: Column) -> str:
-    """A difference with its sign."""
-    return f"{value * column.factor:+.{column.decimals}f}"

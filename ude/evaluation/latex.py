@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .comparison_text import measured_line, sources, with_spread
 from .results import MODE_TITLES, Results
-from .summary import ReportTable, TableRow, best
+from .summary import ReportTable, TableRow, is_best
 from .tables import DECIMALS, LABELS, number, rules_line
 
 _PACKAGES = "% \\usepackage{booktabs}"
@@ -53,35 +53,42 @@ def results_latex(results: Results) -> str:
 
 
 def comparison_latex(table: ReportTable) -> str:
-    r"""Several predictors: a line each, a group of columns per condition, the best of ours bold.
+    r"""Several predictors: a table per condition under each other, a line per predictor, the best of ours bold.
 
     Published rows stand below with the number of their source, which the text after the table explains.
     """
-    width = len(table.columns)
-    groups = [rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(name)}}}" for name in table.conditions]
-    rules = [rf"\cmidrule(lr){{{2 + at * width}-{1 + (at + 1) * width}}}" for at in range(len(table.conditions))]
-    labels = [f"{escape_latex(c.label)} {_HIGHER if c.higher_is_better else _LOWER}" for c in table.columns]
-    head = [_line(["", *groups]), " ".join(rules), _line(["predictor", *labels * len(table.conditions)])]
-    ours = [_row(table, row) for row in table.rows if not row.published]
-    published = [_row(table, row) for row in table.rows if row.published]
-    columns = "l" + "r" * (width * len(table.conditions))
-    comment = measured_line(table)
-    text = [_PACKAGES, _tabular(columns, head, [part for part in (ours, published) if part], comment=comment)]
+    text = [f"% {measured_line(table)}", _PACKAGES]
+    text.append("\n\\par\\medskip\n".join(_of_condition(table, condition) for condition in table.conditions))
     text += [rf"\par $^{{{n}}}$ {escape_latex(source)}" for n, source in enumerate(sources(table), start=1)]
     return "\n".join(text) + "\n"
 
 
-def _row(table: ReportTable, row: TableRow) -> str:
-    """A predictor."""
+def _of_condition(table: ReportTable, condition: str) -> str:
+    """The table of a condition, its columns headed by two lines to be narrow."""
+    width, frames = len(table.columns), table.frames[condition]
+    title = escape_latex(f"{condition} ({frames:,} frame{'s' if frames != 1 else ''})")
+    names, units = zip(*(column.label.partition(" ")[::2] for column in table.columns), strict=True)
+    arrows = [_HIGHER if column.higher_is_better else _LOWER for column in table.columns]
+    head = [
+        _line(["", rf"\multicolumn{{{width}}}{{c}}{{{title}}}"]),
+        rf"\cmidrule(lr){{2-{1 + width}}}",
+        _line(["", *map(escape_latex, names)]),
+        _line(["predictor", *(f"{escape_latex(u)} {arrow}".strip() for u, arrow in zip(units, arrows, strict=True))]),
+    ]
+    ours = [_row(table, row, condition) for row in table.rows if not row.published]
+    published = [_row(table, row, condition) for row in table.rows if row.published]
+    bodies = [part for part in (ours, published) if part]
+    return _tabular("l" + "r" * width, head, bodies, comment=condition)
+
+
+def _row(table: ReportTable, row: TableRow, condition: str) -> str:
+    """A predictor in a condition."""
     cells = [escape_latex(row.name)]
     if row.published:
         cells[0] += rf"$^{{{sources(table).index(row.source) + 1}}}$"
-    for condition in table.conditions:
-        for column in table.columns:
-            cell = row.cells[condition, column]
-            text = with_spread(cell, column, r" $\pm$ ")
-            is_best = not row.published and cell.value is not None and cell.value == best(table, condition, column)
-            cells.append(rf"\textbf{{{text}}}" if is_best else text)
+    for column in table.columns:
+        text = with_spread(row.cells[condition, column], column, r" $\pm$ ")
+        cells.append(rf"\textbf{{{text}}}" if is_best(table, row, condition, column) else text)
     return _line(cells)
 
 

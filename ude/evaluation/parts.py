@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 
-from .columns import Column
-from .tables import number
-
 COLORS = 8
 """Colours of predictors in the style sheet; more predictors use them again."""
 
@@ -31,8 +28,3 @@ def legend(names: Sequence[str]) -> str:
         f'<span><i class="key {color_class(index)}"></i>{escape(name)}</span>' for index, name in enumerate(names)
     )
     return f'<div class="legend">{keys}</div>'
-
-
-def scaled(value: float | None, column: Column) -> str:
-    """A value as its column shows it."""
-    return number(None if value is None else value * column.factor, column.decimals)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from statistics import median
 
 from .charts import Chart, Curve
+from .columns import scaled_label
 from .results import Results
 
 _LINES = (("abs_rel", "absRel", 1.0, "↓ lower is better"), ("delta_1", "d1 [%]", 100.0, "↑ higher is better"))
@@ -39,7 +40,7 @@ def range_charts(results: Mapping[str, Results], conditions: Sequence[str]) -> d
             for condition in conditions
         }
         y_range = (0.0, 100.0 if metric == "delta_1" else _highest(curves.values()))
-        lines[f"{label}{' scaled' if mode else ''} {direction}"] = [
+        lines[f"{scaled_label(label) if mode else label} {direction}"] = [
             Chart(
                 condition,
                 curves[condition],

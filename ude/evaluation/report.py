@@ -7,12 +7,13 @@ from html import escape
 from .bars import render_bars
 from .charts import Chart, render_chart
 from .gallery import Gallery, render_gallery
+from .gaps import GapRow
 from .parts import legend
 from .report_results import render_results
 from .report_tables import Evaluated, render_evaluated, render_facts, render_gaps, render_paired
 from .significance import PairedRow
 from .style import STYLE
-from .summary import GapRow, ReportTable
+from .summary import ReportTable
 
 # no script runs and nothing is loaded, whatever a name in the data contains
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -86,7 +87,7 @@ def _sections(report: Report) -> Iterator[tuple[str, str]]:
     """Titles and contents of the parts, in order; an empty content for a part that is not there."""
     yield "Results", render_results(report.table) if report.table else ""
     yield "Paired tests", render_paired(report.paired) if report.paired else ""
-    yield "Conditions", render_bars(report.table) if report.table else ""
+    yield "Conditions", render_bars(report.table, tested=bool(report.paired)) if report.table else ""
     yield "Error over range", _ranges(report.ranges) if report.ranges else ""
     yield "Gap closed", render_gaps(report.gaps) if report.gaps else ""
     yield "Frames", render_gallery(report.gallery) if report.gallery else ""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from .parts import color_class, condition_class, scaled, scrolling
-from .summary import Cell, Column, ReportTable, TableRow, best
+from .columns import scaled
+from .parts import color_class, condition_class, scrolling
+from .summary import Cell, Column, ReportTable, TableRow, is_best
 
 _ALIGNED = {
     "median": "absRel scaled: after scaling each prediction to the median of its frame. ",
@@ -33,11 +34,13 @@ def render_results(table: ReportTable) -> str:
 def _explanation(table: ReportTable, published: Sequence[TableRow]) -> str:
     """What the numbers of the table are."""
     spread = any(row.seeds > 1 for row in table.rows)
-    marked = "Published rows are never bold: their frames and settings are those of their papers. " if published else ""
+    never = "Published rows are never bold: their" if table.ranked else "Published rows: the"
+    marked = f"{never} frames and settings are those of their papers. " if published else ""
     return (
         "Mean over frames with LiDAR. Small: 95 % interval from resampling scenes. "
         + ("± sample standard deviation over seeds. " if spread else "")
-        + "Bold: best of the column. ↓ lower is better, ↑ higher is better. "
+        + ("Bold: best of the column. " if table.ranked else "")
+        + "↓ lower is better, ↑ higher is better. "
         + _ALIGNED.get(str(table.rules["alignment"]), "")
         + f"d1: pixels within 25 % of the LiDAR depth. n/a: no such frames, or no such number. {marked}"
     )
@@ -69,7 +72,7 @@ def _head(column: Column, first: bool) -> str:
 def _line(table: ReportTable, row: TableRow, index: int | None = None) -> str:
     """One predictor, with its colour if it is one of ours and its source if it is published."""
     cells = "".join(
-        _cell(row, condition, column, None if row.published else best(table, condition, column), first=place == 0)
+        _cell(table, row, condition, column, first=place == 0)
         for condition in table.conditions
         for place, column in enumerate(table.columns)
     )
@@ -80,12 +83,12 @@ def _line(table: ReportTable, row: TableRow, index: int | None = None) -> str:
     return f'<tr><th scope="row" title="{title}"><span>{key}{escape(row.name)}</span>{about}</th>{cells}</tr>'
 
 
-def _cell(row: TableRow, condition: str, column: Column, best_value: float | None, *, first: bool) -> str:
+def _cell(table: ReportTable, row: TableRow, condition: str, column: Column, *, first: bool) -> str:
     """A number with its spread and interval under it."""
     cell, classes = row.cells[condition, column], "first" if first else ""
     if cell.value is None:
         return f'<td class="{classes} none">n/a</td>'
-    classes += " best" if cell.value == best_value else ""
+    classes += " best" if is_best(table, row, condition, column) else ""
     return f'<td class="{classes}">{scaled(cell.value, column)}{"" if row.published else _below(cell, column)}</td>'
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .parts import condition_class, scaled, scrolling
-from .significance import PairedRow
-from .summary import Column, GapRow
+from .columns import Column, scaled, signed
+from .gaps import GapRow
+from .parts import condition_class, scrolling
+from .significance import PairedRow, smallest_p_line
 from .tables import number
 
 CERTAIN = 0.05
@@ -16,13 +17,17 @@ _MINUS = "\N{MINUS SIGN}"
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """A predictor as the report names it: what it is, its weights with their SHA-256, and its speed."""
+    """A predictor as the report names it: what it is, its weights with their SHA-256, and its speed.
+
+    Predictions that were read from files have no speed of a network.
+    """
 
     name: str
     kind: str
     weights: str = ""
     sha256: str = ""
     frames_per_second: float | None = None
+    from_files: bool = False
 
 
 def render_paired(rows: Sequence[PairedRow]) -> str:
@@ -39,9 +44,10 @@ def render_paired(rows: Sequence[PairedRow]) -> str:
             f"{tests}</tr>"
         )
         previous = name
-    scenes = {row.condition: row.scenes for row in rows}
+    scenes = {name: max(row.scenes for row in rows if row.condition == name) for name in conditions}
+    counts = {name: "1 scene" if count == 1 else f"{count} scenes" for name, count in scenes.items()}
     heads = "".join(
-        f'<th scope="col" class="{condition_class(name)}">{escape(name)} <small>{scenes[name]} scenes</small></th>'
+        f'<th scope="col" class="{condition_class(name)}">{escape(name)} <small>{counts[name]}</small></th>'
         for name in conditions
     )
     html = (
@@ -53,8 +59,8 @@ def render_paired(rows: Sequence[PairedRow]) -> str:
         f'<p class="hint above">Predictor minus {reference}, on the same frames.</p>'
         f'{scrolling(html, "paired tests")}<p class="hint">In brackets: 95 % interval; p: two-sided, both from '
         "resampling scenes in pairs; adjusted: for all tests of this table (Holm). Coloured: adjusted p below "
-        f"{CERTAIN:g}, {reference} is beaten (better) or not reached (worse). Few scenes cannot give a small p. n/a: "
-        "fewer than two scenes, or no such frames.</p>"
+        f"{CERTAIN:g}, {reference} is beaten (better) or not reached (worse). n/a: fewer than two "
+        f"scenes, or no such frames. {escape(smallest_p_line(rows))}</p>"
     )
 
 
@@ -63,7 +69,7 @@ def _test(row: PairedRow | None) -> str:
     if row is None or row.difference is None:
         return '<td class="none">n/a</td>'
     column = row.column
-    interval = "n/a" if row.interval is None else "[{}, {}]".format(*(_signed(end, column) for end in row.interval))
+    interval = "n/a" if row.interval is None else f"[{', '.join(_signed(end, column) for end in row.interval)}]"
     p, verdict = f"p {_p(row.p)}, adjusted {_p(row.p_adjusted)}", ""
     if row.p_adjusted is not None and row.p_adjusted < CERTAIN:
         verdict = "better" if (row.difference > 0) == column.higher_is_better else "worse"
@@ -79,7 +85,7 @@ def _p(value: float | None) -> str:
 
 def _signed(value: float, column: Column) -> str:
     """A difference with its sign."""
-    return f"{value * column.factor:+.{column.decimals}f}".replace("-", _MINUS)
+    return signed(value, column).replace("-", _MINUS)
 
 
 def render_gaps(rows: Sequence[GapRow]) -> str:
@@ -102,7 +108,7 @@ def _gap(row: GapRow, *, start: bool) -> str:
     values = "".join(f"<td>{scaled(value, row.column)}</td>" for value in (row.teacher_day, row.teacher, row.student))
     condition = f'<span class="{condition_class(row.condition)}">{escape(row.condition)}</span>' if start else ""
     bounds = "n/a" if row.interval is None else " to ".join(map(_percent, row.interval))
-    closed = "n/a" if row.closed is None else f"{row.closed:.0%}"
+    closed = "n/a" if row.closed is None else f"{row.closed:z.0%}"
     return (
         f'<tr class="{"start" if start else ""}"><th scope="row">{condition}</th>'
         f'<th scope="row">{escape(row.column.label)}</th>{values}'
@@ -113,7 +119,7 @@ def _gap(row: GapRow, *, start: bool) -> str:
 def _percent(share: float) -> str:
     """A bound of an interval; far outside, where the gap itself is all but nothing, only its side is of interest."""
     if abs(share) <= 3:
-        return f"{share:.0%}"
+        return f"{share:z.0%}"
     return "over 300%" if share > 0 else "below -300%"
 
 
@@ -131,13 +137,18 @@ def render_evaluated(predictors: Sequence[Evaluated]) -> str:
     lines = "".join(
         f'<tr><th scope="row" title="{escape(row.name)}"><span>{escape(row.name)}</span></th>'
         f"<td>{escape(row.kind)}</td><td>{escape(row.weights) or 'n/a'}</td>"
-        f"<td><code>{escape(row.sha256) or 'n/a'}</code></td><td>{number(row.frames_per_second, 1)}</td></tr>"
+        f"<td><code>{escape(row.sha256) or 'n/a'}</code></td><td>{_speed(row)}</td></tr>"
         for row in predictors
     )
     names = ("predictor", "kind", "weights", "checksum", "frames per second")
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     html = f'<table class="evaluated"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
     return scrolling(html, "what was evaluated")
+
+
+def _speed(row: Evaluated) -> str:
+    """Frames per second."""
+    return "read from files" if row.from_files else number(row.frames_per_second, 1)
 
 
 def render_facts(facts: Mapping[str, str]) -> str:

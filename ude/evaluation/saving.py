@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ude.files import DataError, clean_temporary, safe_path, write_arrays, write_json
 
-from .predictor import Frame, FramePredictor, Maps, Predictor, frame_maps
 from .prediction_files import DESCRIPTION, KINDS, RELATIVE, SCHEMA_VERSION, description
+from .predictor import Frame, FramePredictor, Maps, Predictor, frame_maps
 from .saved import SavedPredictions, check_map
 
 _LOG = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 
 Differences are taken frame by frame, so that what makes a scene hard for both cancels; several seeds of a predictor are
 averaged first, and the tests speak of other scenes, not of other seeds. The smallest p that 10,000 resamples can say is
-0.010 with 8 scenes, 0.003 with 15 and 0.0003 with 150 (see two_sided_p). The adjusted p is that of Holm's method over
-all tests of a table.
+0.010 with 8 scenes, 0.003 with 15 and 0.0003 with 150 (see two_sided_p); a table of tests names its
+own. The adjusted p is that of Holm's method over all tests of a table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,6 +96,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def smallest_p_line(rows: Sequence[PairedRow]) -> str:
+    """The numbers of scenes of tests, and the smallest p and adjusted p that are possible with them; "" without tests.
+
+    Each number of scenes names its conditions unless there is only one.
+    """
+    tested = [row for row in rows if row.p is not None]
+    smallest = {n: float(two_sided_p(np.ones((RESAMPLES, 1)), n)[0]) for n in sorted({row.scenes for row in tested})}
+    adjusted = dict(zip([row.scenes for row in tested], holm([smallest[row.scenes] for row in tested]), strict=True))
+    parts = []
+    for scenes, p in smallest.items():
+        conditions = ", ".join(dict.fromkeys(row.condition for row in tested if row.scenes == scenes))
+        of = f" ({conditions})" if len(smallest) > 1 else ""
+        tests = f"{len(tested)} test{'s' if len(tested) != 1 else ''}"
+        parts.append(
+            f"{scenes} scenes{of}: p cannot fall below {p:.2g}, adjusted for {tests} not below {adjusted[scenes]:.2g}"
+        )
+    return "; ".join(parts) + "." if parts else ""
 
 
 def _differences(result: Results, base: Results, condition: str, column: Column, mode: str) -> np.ndarray | None:

@@ -12,8 +12,9 @@ PICTURES = f"""
 .plots {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 264px), 1fr)); gap: 18px 26px; }}
 .plots figcaption {{ font-size: 12.5px; color: var(--soft); margin-bottom: 4px; overflow-wrap: anywhere; }}
 .bars, .chart {{ min-width: 0; }}
-.bars {{ display: grid; grid-template-columns: fit-content(42%) 1fr auto; gap: 3px 8px; align-items: center;
-  align-content: start; font-size: 12.5px; line-height: 1.45; font-variant-numeric: tabular-nums; }}
+.bars {{ display: grid; grid-template-columns: min(42%, var(--name)) minmax(0, 1fr) var(--value); gap: 3px 8px;
+  align-items: center; align-content: start; font-size: 12.5px; line-height: 1.45;
+  font-variant-numeric: tabular-nums; }}
 .bars figcaption {{ grid-column: 1 / -1; }} .bar-row {{ display: contents; }}
 .bar-row .name {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--soft); }}
 .bar-row > :last-child {{ text-align: right; }}

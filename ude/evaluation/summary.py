@@ -1,11 +1,10 @@
-"""The table of several predictors in every condition, beside published rows, and the gap that a student closed."""
+"""The table of several predictors in every condition, beside published rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from .bootstrap import gap_closed, gap_closed_bounds
-from .columns import Column, columns_of
+from .columns import Column, columns_of, scaled
 from .published import PublishedRow
 from .results import Results
 from .seeds import mean_of_seeds, spread
@@ -58,18 +57,10 @@ class ReportTable:
     rules: Mapping[str, str | float]
     mode: str = ""
 
-
-@dataclass(frozen=True)
-class GapRow:
-    """Share of the teacher's loss from day to another condition that the student wins back."""
-
-    condition: str
-    column: Column
-    teacher_day: float | None
-    teacher: float | None
-    student: float | None
-    closed: float | None
-    interval: tuple[float, float] | None = None
+    @property
+    def ranked(self) -> bool:
+        """There is a best of ours: more than one was measured."""
+        return sum(not row.published for row in self.rows) > 1
 
 
 def comparison_table(
@@ -113,36 +104,19 @@ def reported_conditions(results: Results, *, published: bool = False) -> tuple[s
     return wanted if set(wanted) <= set(results.rows) else tuple(results.rows)
 
 
-def gap_rows(
-    teacher: Results, student: Results, *, conditions: Sequence[str] = REPORTED[1:], mode: str = "", seed: int = 0
-) -> list[GapRow]:
-    """Gap closed for every condition that has frames and every column, d1 first and raw absRel last.
-
-    Args:
-        teacher: results of the teacher.
-        student: results of the student on the same frames.
-        conditions: the conditions to compare with day-clear.
-        mode: "" or "_flip".
-        seed: seed of the intervals.
-
-    Raises:
-        ValueError: they were evaluated on different frames or by different rules.
-    """
-    check_alike({"teacher": [teacher], "student": [student]})
-    columns = columns_of([teacher, student], mode)
-    present = [condition for condition in conditions if teacher.means[condition]["frames"]]
-    return [
-        _gap_row(teacher, student, condition=condition, column=column, mode=mode, seed=seed)
-        for condition in present
-        for column in reversed(columns)
-    ]
-
-
 def best(table: ReportTable, condition: str, column: Column) -> float | None:
     """The best value of a column over our predictors, None if none has one; published rows are never the best."""
     values = [row.cells[condition, column].value for row in table.rows if not row.published]
     known = [value for value in values if value is not None]
     return (max if column.higher_is_better else min)(known, default=None)
+
+
+def is_best(table: ReportTable, row: TableRow, condition: str, column: Column) -> bool:
+    """A value of ours reads like the best of several: all that are printed alike do."""
+    value = row.cells[condition, column].value
+    if value is None or row.published or not table.ranked:
+        return False
+    return scaled(value, column) == scaled(best(table, condition, column), column)
 
 
 def check_alike(results: Mapping[str, Sequence[Results]]) -> None:
@@ -189,26 +163,3 @@ def _published(row: PublishedRow, conditions: Sequence[str], columns: Sequence[C
         for column in columns
     }
     return TableRow(name=row.method, cells=cells, source=row.source)
-
-
-def _gap_row(teacher: Results, student: Results, *, condition: str, column: Column, mode: str, seed: int) -> GapRow:
-    """Gap closed in one condition by one metric."""
-    key, better = column.key(mode, teacher), column.higher_is_better
-    means = tuple(
-        result.means[row].get(key) for result, row in ((teacher, DAY), (teacher, condition), (student, condition))
-    )
-    closed = gap_closed(*means, higher_is_better=better)
-    interval = None
-    if closed is not None:
-        day, day_scenes = teacher.frame_values(DAY, key)
-        dark, scenes = teacher.frame_values(condition, key)
-        interval = gap_closed_bounds(
-            day,
-            dark,
-            student.frame_values(condition, key)[0],
-            day_scenes=day_scenes,
-            night_scenes=scenes,
-            seed=seed,
-            higher_is_better=better,
-        )
-    return GapRow(condition, column, *means, closed, interval)

@@ -20,13 +20,14 @@ DECIMALS = {name: 3 if name in ("sq_rel", "rmse") else 4 for name in LABELS}
 
 
 def number(value: float | None, decimals: int) -> str:
-    """The number with a fixed number of decimals, or "n/a"."""
-    return "n/a" if value is None else f"{value:.{decimals}f}"
+    """The number with a fixed number of decimals, never minus zero, or "n/a"."""
+    return "n/a" if value is None else f"{value:z.{decimals}f}"
 
 
 def escape_markdown(text: str) -> str:
     """The text as one line of Markdown that shows it letter by letter: no HTML, link, emphasis or end of a cell."""
-    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", " ".join(text.split()))
+    # an underscore inside of a word is one for Markdown, too
+    return re.sub(r"([\\`*~\[\]<>|&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
 
 
 def rules_line(rules: Mapping[str, str | float]) -> str:

@@ -53,6 +53,8 @@ def writing(path: Path, size: int | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except DataError:  # it says more already
+        raise
     except Exception as error:
         reason = _refusal(error)
         if reason is not None and reason.errno in _FULL:

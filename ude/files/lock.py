@@ -74,7 +74,7 @@ def _make(folder: Path) -> list[Path]:
     """
     missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
     if files := [path for path in missing if path.exists()]:
-        raise DataError(f"cannot write {folder / _NAME}: {files[0]} is a file; name a folder")
+        raise DataError(f"cannot write {folder / _NAME}: {files[0]} is a file; choose a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError as error:  # from file systems in which nothing can be made

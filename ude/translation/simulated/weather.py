@@ -22,6 +22,7 @@ from .scene import Street, ground_texture, weaken_shadows
 from .wet import wet_ground
 
 GREY_BLUE, GREY = (0.92, 0.98, 1.06), (1.02, 1.0, 0.97)
+RAIN_VISIBILITY = 600, 8000  # [m] from a cloudburst to light rain; what hides more is fog, by definition below 1 km
 CONTRAST_AT_VISIBILITY = 3.912  # -ln(0.02): an object at the visibility keeps 2 % of its contrast (Koschmieder)
 
 
@@ -51,7 +52,7 @@ def rain(image: Tensor, street: Street, generator: Generator) -> Tensor:
     light, air = overcast(image, street, generator, saturation=(0.5, 1.1))
     light = add_vehicle_lights(light, street, generator)
     light = wet_ground(light, street, generator, air=air)
-    light = veil(light, street.depth, visibility=log_uniform(generator, 160, 4000), air=air)
+    light = veil(light, street.depth, visibility=log_uniform(generator, *RAIN_VISIBILITY), air=air)
     light = streaks(light, generator, air=air)
     light = record(light, generator)
     return drops(light, generator) if happens(generator, 0.6) else light

@@ -23,8 +23,8 @@ def wet_ground(light: Tensor, street: Street, generator: Generator, *, air: Tens
     texture = ground_texture(street, generator, cell=uniform(generator, 1.0, 4.0))
     puddle = torch.sigmoid((texture - uniform(generator, 0.45, 0.85)) / 0.05)
     reflected = rough + puddle * (sharp - rough)
-    strength = (0.1 + 0.9 * fresnel(street)) * uniform(generator, 0.25, 0.95)
-    strength = strength * (uniform(generator, 0.3, 0.9) * (1 - puddle) + puddle)
+    strength = (0.1 + 0.9 * fresnel(street)) * uniform(generator, 0.5, 1.0)
+    strength = strength * (uniform(generator, 0.4, 1.0) * (1 - puddle) + puddle)
     wet = light * uniform(generator, 0.35, 0.85)
     return light + street.ground * (wet + strength * (reflected - wet) - light)
 
