@@ -234,7 +234,7 @@ def test_each_reference_is_encoded_once(weights, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"pipeline": "FluxPipeline"}, "pipeline must be one of StableDiffusionControlNetPipeline"),
+        ({"pipeline": "FluxPipeline"}, "pipeline must be one of .*StableDiffusionControlNetPipeline, "),
         ({"control": ""}, "StableDiffusionControlNetPipeline needs control, got ''"),
         ({"pipeline": "StableDiffusionInstructPix2PixPipeline"}, "takes no control"),
         ({"pipeline": "StableDiffusionAdapterPipeline"}, "StableDiffusionAdapterPipeline takes no image prompt"),

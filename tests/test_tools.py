@@ -187,7 +187,7 @@ def test_an_output_folder_that_cannot_be_written_is_named_before_anything_is_loa
     (tmp_path / "file").write_text("")
     args = arguments("teacher", tmp_path / "file" / "runs", tmp_path / "nowhere")
     error = one_line_error(capsys, 4, train.main, args)
-    assert f"cannot write {tmp_path}/file/runs/teacher/.lock: Not a directory; choose a folder" in error
+    assert f"cannot write {tmp_path}/file/runs/teacher/.lock: {tmp_path}/file is a file; choose a folder" in error
 
 
 def test_a_second_training_into_the_same_folder_is_refused_at_once(world_root, tmp_path, capsys):

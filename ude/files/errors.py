@@ -53,9 +53,9 @@ def writing(path: Path, size: int | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except DataError:  # it says more already
-        raise
     except Exception as error:
+        if isinstance(error, DataError) and not isinstance(error, DiskFullError):  # it says more already
+            raise
         reason = _refusal(error)
         if reason is not None and reason.errno in _FULL:
             space = _space(path, size)

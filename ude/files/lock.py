@@ -73,7 +73,7 @@ def _make(folder: Path) -> list[Path]:
         DataError: there is a file in its place, or it cannot be made.
     """
     missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
-    if files := [path for path in missing if path.exists()]:
+    if files := [path for path in missing if path.exists() and not path.is_dir()]:  # others may make it meanwhile
         raise DataError(f"cannot write {folder / _NAME}: {files[0]} is a file; choose a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from .scene import Street, ground_texture, weaken_shadows
 from .wet import wet_ground
 
 GREY_BLUE, GREY = (0.92, 0.98, 1.06), (1.02, 1.0, 0.97)
-RAIN_VISIBILITY = 600, 8000  # [m] from a cloudburst to light rain; what hides more is fog, by definition below 1 km
+RAIN_VISIBILITY = 600, 8000  # [m] from a cloudburst to light rain; air that hides more is fog
 CONTRAST_AT_VISIBILITY = 3.912  # -ln(0.02): an object at the visibility keeps 2 % of its contrast (Koschmieder)
 
 
