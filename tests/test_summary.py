@@ -40,10 +40,19 @@ def test_several_seeds_stand_as_their_mean_with_spread_and_interval():
     assert cell.value == pytest.approx(seeds[0].means["day-clear"]["abs_rel"] + 0.02)
     assert cell.spread == pytest.approx(0.026457513)  # of 0, 0.01 and 0.05
     assert cell.interval[0] < cell.value < cell.interval[1]
+    only = other.cells["day-clear", ABS_REL].interval
+    assert only == pytest.approx(made_results(0.1).intervals("day-clear")["abs_rel"], abs=1e-12)
     assert (ours.seeds, other.seeds) == (3, 1)
     assert other.cells["day-clear", ABS_REL].spread is None
     assert table.conditions == REPORTED
     assert table.frames == {"day-clear": 40, "night-clear": 40, "day-rain": 40, "night-rain": 0}
+
+
+def test_one_scene_has_no_interval():
+    results = made_results(scenes=1)
+    assert results.intervals("day-clear") == {}
+    cell = comparison_table({"a": [results]}).rows[0].cells["day-clear", ABS_REL]
+    assert (cell.value is None, cell.interval) == (False, None)
 
 
 def test_a_condition_without_frames_is_not_available_anywhere():

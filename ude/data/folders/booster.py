@@ -14,8 +14,8 @@ from ude.files.images import DAMAGE
 from .calibration import checked_intrinsics, entry
 from .drives import Drive
 from .frames import FolderFrames
+from .grey import read_mask
 from .listing import image_files, listed_frames, subfolders
-from .masks import read_mask
 
 SPLITS = ("train",)
 SHRINK = 4

@@ -12,8 +12,8 @@ from .calibration import checked_intrinsics
 from .drives import Drive
 from .exr import read_exr_depth
 from .frames import FolderFrames
+from .grey import read_mask
 from .listing import first_size, image_files, listed_frames, subfolders
-from .masks import read_mask
 
 PARTS = ("real-val", "real-test")
 SPLITS = ("real", *PARTS)
