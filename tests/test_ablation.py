@@ -134,7 +134,7 @@ def test_gap_closed_compares_a_seed_with_the_teacher_of_that_seed():
         ({"TEACHER": {}}, "teacher: has no CONFIG"),
         ({"TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml"), "SEEDS": [7]}}, "must be among those"),
         (
-            {"STUDENTS": {"a b": PLAN["STUDENTS"]["with RGD"], "a_b": PLAN["STUDENTS"]["with RGD"]}},
+            {"STUDENTS": {"a b": PLAN["STUDENTS"]["with RGD"], "a_b": {"CONFIG": str(CONFIGS / "demo_student.yaml")}}},
             "share a run folder",
         ),
         ({"SET": {"LOSS.RELIABLE": "off"}}, "unknown key LOSS.RELIABLE"),

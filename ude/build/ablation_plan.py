@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
-from ude.config import ConfigError, load_config
+from ude.config import ConfigError, load_config, yaml_text
 
 TEACHER = "teacher"
 TRANSLATED = "translated"
@@ -82,10 +81,7 @@ def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
         ConfigError: the file, or one of the configs as it changes them, is not right.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    content = yaml_text.read(path)
     _require_keys(str(path), content, _KEYS, needed=("OUTPUT_DIR", "TEACHER", "TRANSLATION", "STUDENTS"))
     seeds = _seeds(str(path), content.get("SEEDS", [0]))
     common = content.get("SET") or {}

@@ -3,10 +3,9 @@
 import logging
 from pathlib import Path
 
-import yaml
 from yacs.config import CfgNode
 
-from ude.config import ConfigError
+from ude.config import ConfigError, yaml_text
 from ude.data.translated import TranslatedFrames
 
 from .sources import translated_frames
@@ -56,8 +55,8 @@ def require_same_crop(cfg: CfgNode, root: Path) -> None:
 def _crop_of(root: Path) -> tuple[int, ...] | None:
     """DATA.CROP of the config by which translations were made, None where they do not tell."""
     try:
-        data = yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))["DATA"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError):
+        data = yaml_text.read(root / CONFIG)["DATA"]
+    except (OSError, ConfigError, TypeError, KeyError):
         return None
     crop = data.get("CROP", _WHOLE_FRAMES) if isinstance(data, dict) else None
     return tuple(crop) if isinstance(crop, list | tuple) else None

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-import yaml
 from torch.utils.data import DataLoader, Subset
 from yacs.config import CfgNode
 
-from ude.config import ConfigError, config_hash
+from ude.config import ConfigError, config_hash, yaml_text
 from ude.data.batches import collate_once
 from ude.data.datasets import TrainingFrames
 from ude.engine.adapt import AdaptModule, AdaptOptions
@@ -61,9 +60,8 @@ def _day_teacher(cfg: CfgNode) -> str:
     if cfg.MODEL.DAY_TEACHER:
         return cfg.MODEL.DAY_TEACHER
     try:
-        text = (Path(cfg.MODEL.TEACHER) / "config.yaml").read_text(encoding="utf-8")
-        return str(yaml.safe_load(text)["MODEL"]["TEACHER"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError):
+        return str(yaml_text.read(Path(cfg.MODEL.TEACHER) / "config.yaml")["MODEL"]["TEACHER"])
+    except (OSError, ConfigError, TypeError, KeyError):
         return ""
 
 
