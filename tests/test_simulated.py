@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from ude.translation import CONDITIONS, Condition
 from ude.translation.simulated import SimulatedTranslator
 from ude.translation.simulated.camera import blur
+from ude.translation.simulated.glass import glass_mask
 from ude.translation.simulated.lights import Light, emission, lamp_irradiance
-from ude.translation.simulated.scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, road_line, street
+from ude.translation.simulated.scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, ground_mask, road_line, street
 from ude.translation.simulated.translator import WEATHERS
 from ude.translation.simulated.weather import veil
 from ude.translation.simulated.wet import fresnel, mirrored_rows
+from ude.translation.simulated.windows import window_grid
 
 H, W = 96, 160
 FOCAL = FOCAL_PER_WIDTH * W
@@ -113,7 +115,7 @@ def test_rain_takes_colour_and_contrast_away():
     seeds = list(range(12))
     days = torch.stack([street_scene(seed)[0] for seed in seeds])
     rains = translate("rain", seeds)
-    assert float(saturation(rains).mean()) < 0.75 * float(saturation(days).mean())
+    assert float(saturation(rains).mean()) < 0.8 * float(saturation(days).mean())
     assert float(luminance(rains).std()) < float(luminance(days).std())
 
 
@@ -198,6 +200,13 @@ def test_the_sky_is_told_from_a_pale_wall_by_depth():
     assert float(view.depth[:38, 80:].min()) > 0.9 * FAR
 
 
+def test_the_lower_part_of_a_far_car_is_no_road():
+    height, depth = torch.tensor([0.0, 0.15, 0.8]), torch.tensor(40.0)
+    road = ground_mask(height, depth)
+    assert float(road[:2].min()) > 0.9
+    assert float(road[2]) < 0.1
+
+
 def flat_street(depth):
     """A wall of constant depth [m] that stands on the road."""
     inverse_depth = torch.maximum(plane_inverse_depth(), torch.tensor(1 / depth))
@@ -214,6 +223,36 @@ def flat_street(depth):
         horizon=HORIZON,
         focal=FOCAL,
     )
+
+
+def windows_on(wall, pane, depth=12.0):
+    """A street whose wall has a column of panes in the middle, and where these are."""
+    image = torch.tensor(wall).view(3, 1, 1).expand(3, H, W).clone()
+    panes = torch.zeros(H, W, dtype=torch.bool)
+    panes[6:30, W - 24 : W - 12] = True
+    image[:, panes] = torch.tensor(pane).view(3, 1)
+    return image, flat_street(depth), panes
+
+
+def test_panes_that_mirror_the_blue_sky_are_glass_and_white_paint_in_the_shade_is_not():
+    image, view, panes = windows_on(wall=(0.55, 0.58, 0.62), pane=(0.45, 0.55, 0.7))
+    glass = glass_mask(image, view)
+    assert float(glass[panes].min()) > 0.9
+    assert float(glass[~panes].max()) < 0.1
+    far = glass_mask(image, flat_street(130.0))
+    assert float(far.max()) == 0  # that is haze
+
+
+def test_the_lit_windows_are_the_panes_that_the_image_shows():
+    image, view, panes = windows_on(wall=(0.5, 0.4, 0.3), pane=(0.3, 0.45, 0.7))
+    grid = {"lit": torch.ones(4, 4), "pitch": (2.0, 3.0)}
+    facade = torch.ones(H, W, dtype=torch.bool)
+    corner = 4, W - 30
+    area, shine = window_grid(view, facade, glass_mask(image, view), corner, **grid)
+    assert float(shine[panes[area]].min()) > 0.9
+    assert float(shine[~panes[area]].max()) < 0.1
+    area, shine = window_grid(view, facade, torch.zeros(H, W), corner, **grid)
+    assert 0.2 < float(shine.mean()) < 0.6  # panes of its own, apart from each other
 
 
 def test_a_wet_road_mirrors_a_wall_about_the_row_where_it_stands():

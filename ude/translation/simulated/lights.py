@@ -112,7 +112,7 @@ def head_lamps(street: Street, generator: Generator) -> Tensor:
     range_squared = ahead**2 + street.lateral**2 + up**2
     across, rise = street.lateral / ahead - uniform(generator, -0.08, 0.08), up / ahead
     width = uniform(generator, 0.3, 0.65)
-    beam = torch.exp(-((across / width) ** 2)) + 0.15 * torch.exp(-((across / 1.1) ** 2))
+    beam = torch.exp(-((across / width) ** 2)) + 0.03 * torch.exp(-((across / 1.1) ** 2))
     cut = uniform(generator, 0.04, 0.12) if happens(generator, 0.2) else uniform(generator, -0.015, 0.01)
     stray = uniform(generator, 0.02, 0.10)
     below = stray + (1 - stray) * torch.sigmoid((cut - rise) / uniform(generator, 0.006, 0.03))

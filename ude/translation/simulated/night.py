@@ -20,6 +20,7 @@ from .camera import (
     to_linear,
     uniform,
 )
+from .glass import glass_mask
 from .lights import (
     HEADLAMP_COLD,
     HEADLAMP_WARM,
@@ -48,6 +49,7 @@ def night(image: Tensor, street: Street, generator: Generator) -> Tensor:
     """
     surface = reflectance(image, street, flatten=uniform(generator, 0.2, 0.8))
     surface = saturate(surface, uniform(generator, 0.4, 1.1)).clamp(min=0)
+    surface = surface * (1 - 0.85 * glass_mask(image, street))  # no sky is left to mirror
     lamps = street_lamps(generator, image) if happens(generator, 0.75) else None
     lights = [] if lamps is None else lamps.heads(street)
     lights += distant_lights(street, generator)
@@ -77,7 +79,7 @@ def irradiance(street: Street, generator: Generator, lamps: StreetLamps | None) 
     columns = street.depth.shape[1]
     step = 2 if columns >= 320 else 1
     coarse = street.shrink(step)
-    ambient = log_uniform(generator, 0.003, 0.15) * tint(generator, CITY_GLOW, MOONLIGHT, street.depth)
+    ambient = log_uniform(generator, 0.003, 0.03) * tint(generator, CITY_GLOW, MOONLIGHT, street.depth)
     light = ambient * (0.6 + 0.8 * smooth_noise(generator, (3, 4), coarse.depth))
     if happens(generator, 0.85):
         colour = log_uniform(generator, 0.25, 5) * tint(generator, HEADLAMP_WARM, HEADLAMP_COLD, street.depth)

@@ -103,13 +103,15 @@ def road_line(inverse_depth: Tensor) -> tuple[float, float]:
 
 
 def ground_mask(height: Tensor, depth: Tensor) -> Tensor:
-    """How much a pixel is road or pavement, 0..1 (H, W): near height 0, with more tolerance far away.
+    """How much a pixel is road or pavement, 0..1 (H, W): near height 0, with a little more tolerance far away.
+
+    A wide one would count the lower part of far cars and walls as road.
 
     Args:
         height: height above the road [m], (H, W).
         depth: pseudo-metric depth [m], (H, W).
     """
-    tolerance = 0.25 + 0.015 * depth
+    tolerance = 0.2 + 0.005 * depth
     return torch.sigmoid((tolerance - height.abs()) / (0.25 * tolerance))
 
 

@@ -51,7 +51,7 @@ def rain(image: Tensor, street: Street, generator: Generator) -> Tensor:
     """
     light, air = overcast(image, street, generator, saturation=(0.5, 1.1))
     light = add_vehicle_lights(light, street, generator)
-    light = wet_ground(light, street, generator, air=air)
+    light = wet_ground(light, street, generator)
     light = veil(light, street.depth, visibility=log_uniform(generator, *RAIN_VISIBILITY), air=air)
     light = streaks(light, generator, air=air)
     light = record(light, generator)
@@ -119,9 +119,9 @@ def snowy_ground(light: Tensor, street: Street, generator: Generator) -> Tensor:
 def record(light: Tensor, generator: Generator) -> Tensor:
     """Image (3, H, W) in [0, 1] that a lens and a sensor make of linear daylight."""
     scale = light.shape[2] / 576
-    if happens(generator, 0.5):
+    if happens(generator, 0.2):
         light = blur(light, scale * uniform(generator, 0.3, 0.9))
-    if happens(generator, 0.25):  # a film of water on part of the windscreen
+    if happens(generator, 0.1):  # a film of water on part of the windscreen
         film = smooth_noise(generator, (2, 3), light)
         light = light + film * (blur(light, scale * uniform(generator, 1, 2.5)) - light)
     read, shot = log_uniform(generator, 0.001, 0.006), log_uniform(generator, 0.005, 0.03)

@@ -6,25 +6,27 @@ from torch import Generator, Tensor
 from .camera import blur, enlarge, uniform
 from .scene import CAMERA_HEIGHT, FAR, Street, ground_texture
 
+HIGHEST_SHARE = 0.85  # of the mirror image: even far ahead a wet road shows something of itself
 
-def wet_ground(light: Tensor, street: Street, generator: Generator, *, air: Tensor) -> Tensor:
+
+def wet_ground(light: Tensor, street: Street, generator: Generator) -> Tensor:
     """Linear light (3, H, W) with the ground wet: darker asphalt, sharp images in puddles and blurred ones elsewhere.
 
     Args:
         light: linear light (3, H, W).
         street: geometry of the frame.
         generator: source of the draws (CPU).
-        air: light of the sky (3, 1, 1), mirrored where nothing else is.
     """
     scale = light.shape[2] / 576
-    mirrored = mirror_image(light, street, air=air)
+    mirrored = mirror_image(light, street)
     sharp = blur(mirrored, 0.5 * scale, uniform(generator, 1, 4) * scale)
     rough = blur(mirrored, uniform(generator, 2, 5) * scale, uniform(generator, 10, 30) * scale)
-    texture = ground_texture(street, generator, cell=uniform(generator, 1.0, 4.0))
-    puddle = torch.sigmoid((texture - uniform(generator, 0.45, 0.85)) / 0.05)
+    texture = ground_texture(street, generator, cell=uniform(generator, 2, 12))
+    puddle = torch.sigmoid((texture - uniform(generator, 0.35, 0.75)) / 0.05)
     reflected = rough + puddle * (sharp - rough)
-    strength = (0.1 + 0.9 * fresnel(street)) * uniform(generator, 0.5, 1.0)
+    strength = (0.1 + 0.9 * fresnel(street)) * uniform(generator, 0.7, 1.0)
     strength = strength * (uniform(generator, 0.4, 1.0) * (1 - puddle) + puddle)
+    strength = strength.clamp(max=HIGHEST_SHARE)
     wet = light * uniform(generator, 0.35, 0.85)
     return light + street.ground * (wet + strength * (reflected - wet) - light)
 
@@ -51,17 +53,16 @@ def mirrored_rows(street: Street) -> Tensor:
     return (2 * contact - row).clamp(0, rows - 1)
 
 
-def mirror_image(light: Tensor, street: Street, *, air: Tensor) -> Tensor:
-    """Image (3, H, W) seen in a flat mirror on the road, soft where images are large; the ground itself is not in it.
+def mirror_image(light: Tensor, street: Street) -> Tensor:
+    """Image (3, H, W) seen in a flat mirror on the road, soft where images are large.
 
     Args:
         light: linear light (3, H, W).
         street: geometry of the frame.
-        air: light (3, 1, 1) in place of the ground.
     """
     step = 2 if light.shape[2] >= 320 else 1
     coarse = street.shrink(step)
     source = mirrored_rows(coarse).round().long()
-    seen = light[:, ::step, ::step] + coarse.ground * (air - light[:, ::step, ::step])
+    seen = light[:, ::step, ::step]
     mirrored = seen.gather(1, source[None].expand_as(seen))
     return enlarge(mirrored, light.shape[1:])

@@ -6,10 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from .camera import blur, happens, log_uniform, luminance, tint, uniform
+from .glass import glass_mask
 from .lights import draw_pixels
 from .scene import Street
 
 INCANDESCENT, DAYLIGHT_TUBE = (1.0, 0.72, 0.38), (0.9, 1.0, 0.95)
+GLASS_SEEN = 0.04  # share of a grid that must be glass for its panes to be taken from the image
 
 
 def lit_windows(image: Tensor, street: Street, generator: Generator) -> Tensor:
@@ -21,9 +23,10 @@ def lit_windows(image: Tensor, street: Street, generator: Generator) -> Tensor:
         generator: source of the draws (CPU).
     """
     facade = facade_mask(image, street)
+    glass = glass_mask(image, street)
     light = torch.zeros_like(image)
     starts = facade & (street.height > 2.4) & (street.depth > 5) & (street.depth < 160)  # higher than a car
-    for row, column in draw_pixels(starts, generator, int(uniform(generator, 0, 20))):
+    for row, column in draw_pixels(starts, generator, int(uniform(generator, 5, 60))):
         if float(street.height[row, column]) < 3.8 and happens(generator, 0.6):
             cells, pitch = (1, 3), (uniform(generator, 2, 5), 2.6)  # a shop
         else:
@@ -31,7 +34,7 @@ def lit_windows(image: Tensor, street: Street, generator: Generator) -> Tensor:
         lit = torch.rand(cells, generator=generator)
         lit = lit * (torch.rand(cells, generator=generator) < uniform(generator, 0.2, 0.7))
         colour = log_uniform(generator, 0.25, 5) * tint(generator, INCANDESCENT, DAYLIGHT_TUBE, image)
-        area, brightness = window_grid(street, facade, row, column, lit=lit, pitch=pitch)
+        area, brightness = window_grid(street, facade, glass, (row, column), lit=lit, pitch=pitch)
         light[:, *area] += colour * brightness
     return light
 
@@ -45,18 +48,27 @@ def facade_mask(image: Tensor, street: Street) -> Tensor:
 
 
 def window_grid(
-    street: Street, facade: Tensor, row: int, column: int, *, lit: Tensor, pitch: tuple[float, float]
+    street: Street,
+    facade: Tensor,
+    glass: Tensor,
+    corner: tuple[int, int],
+    *,
+    lit: Tensor,
+    pitch: tuple[float, float],
 ) -> tuple[tuple[slice, slice], Tensor]:
     """A grid of windows that lies on the facade at a pixel: the part (rows, columns) of the image and its brightness.
+
+    Where the image shows panes, they are what shines; elsewhere each cell of the grid holds one.
 
     Args:
         street: geometry of the frame.
         facade: where windows may be (H, W).
-        row: row of the grid's upper corner nearer to the left [px].
-        column: its column [px].
+        glass: how much a pixel is a pane, 0..1 (H, W).
+        corner: row and column of the grid's upper left corner [px].
         lit: brightness of each window (down, across).
         pitch: width and height of a cell of the grid [m].
     """
+    row, column = corner
     depth = float(street.depth[row, column])
     slope = depth_slope(street.depth, row, column)
     width = max(1.0, pitch[0] / math.hypot(depth / street.focal, slope))  # [px] of a cell
@@ -67,10 +79,13 @@ def window_grid(
     u = torch.arange(patch.shape[1], device=patch.device)[None]
     v = torch.arange(patch.shape[0], device=patch.device)[:, None] + (row - street.horizon) * slope / depth * u
     i, j = (v / height).floor().long(), (u / width).floor().long()
-    pane = ((v / height - i - 0.5).abs() < 0.3) & ((u / width - j - 0.5).abs() < 0.34)
-    inside = pane & (i >= 0) & (i < down) & (j < across) & facade[area]
+    inside = (i >= 0) & (i < down) & (j < across) & facade[area]
+    panes = glass[area]
+    if float((panes * facade[area]).mean()) < GLASS_SEEN:
+        panes = ((v / height - i - 0.5).abs() < 0.3) & ((u / width - j - 0.5).abs() < 0.34)
     same_wall = (patch - depth - slope * u).abs() < 0.2 * depth
-    return area, lit.to(patch.device)[i.clamp(0, down - 1), j.clamp(max=across - 1)] * (inside & same_wall)
+    shine = lit.to(patch.device)[i.clamp(0, down - 1), j.clamp(max=across - 1)]
+    return area, shine * panes * (inside & same_wall)
 
 
 def depth_slope(depth: Tensor, row: int, column: int) -> float:
