@@ -85,7 +85,7 @@ def test_a_second_call_redoes_nothing(finished, capsys):
     assert "Gap to day-clear closed" in capsys.readouterr().out
 
 
-def test_students_draw_among_the_translations_of_every_seed(world_root, tmp_path):
+def test_students_draw_among_the_translations_of_every_seed_and_notice_others(world_root, tmp_path, capsys):
     plan = {
         "TRANSLATION": {**PLAN["TRANSLATION"], "SEEDS": [0, 1]},
         "STUDENTS": {"whole image": {**PLAN["STUDENTS"]["whole image"], "SEEDS": [0]}},
@@ -100,6 +100,12 @@ def test_students_draw_among_the_translations_of_every_seed(world_root, tmp_path
     assert student.DATA.TRANSLATED.CONDITIONS == ("night", "night-1")
     steering = load_config(root / "seed-1" / "config.yaml").TRANSLATOR.DEPTH_MODEL
     assert steering == str(tmp_path / "out" / "teacher-0")
+    again = ["--cfg", str(tmp_path / "out" / "whole_image-0" / "config.yaml"), "--resume"]
+    assert train.main(again) == 0
+    stamp = root / "seed-1" / "translation.json"
+    stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"config_hash": "another"}))
+    assert train.main(again) == 4
+    assert "another configuration" in capsys.readouterr().err
 
 
 def test_results_of_another_run_are_measured_again(finished):

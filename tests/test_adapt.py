@@ -2,12 +2,14 @@
 
 import copy
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 import torch
 from made_batches import SOLVER, H, W, batch, network
 from test_distillation import value_and_gradient
+from tiny_run import in_processes
 
 from ude.engine.adapt import AdaptModule, AdaptOptions
 from ude.engine.teacher_cache import TeacherCache
@@ -16,6 +18,7 @@ from ude.losses.adaptation import (
     FARTHEST,
     NEAREST,
     agreement_weights,
+    depth_counts,
     depth_histogram,
     disagreement,
     histogram_loss,
@@ -209,22 +212,53 @@ def test_the_daytime_distribution_is_the_mean_over_the_day_frames_whatever_their
     assert one.day_histogram().sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_processes_share_one_histogram_and_their_mean_gradient_is_its_own(monkeypatch):
-    halves = [batch(seed=seed) for seed in (0, 1)]
+def halves_of_a_batch():
+    """A module, two batches which differ in what lies within the bins, and both as one."""
     one = module(histogram=1.0).eval()
     one.options = dataclasses.replace(one.options, distillation=0.0)
     one._by_day = torch.full((BINS,), 1 / BINS)
-    weight = one.depth_net.heads[0][-1].weight
+    with torch.no_grad():
+        one.depth_net.heads[0][-1].weight *= 60  # depths from one end of the range to the other
+    halves = [batch(seed=seed) for seed in (0, 1)]
+    halves[1]["depth_input"][:, :, :, W // 2 :] = 0
     joined = {name: torch.cat([half[name] for half in halves]) for name in ("depth_input", "target", "flipped")}
-    joined["frame_id"] = [f"frame-{index}" for index in range(4)]
-    whole = value_and_gradient(one.losses(joined)[0]["histogram"], weight)
-    own = [depth_histogram(one.depth_net(half["depth_input"]).inverse_depths[0]).detach() for half in halves]
-    monkeypatch.setattr("ude.engine.adapt.mean_over_processes", lambda value: sum(own) / 2)
-    parts = [value_and_gradient(one.losses(half)[0]["histogram"], weight) for half in halves]
-    mean = [sum(each) / 2 for each in zip(*parts, strict=True)]
-    assert mean[0].item() == pytest.approx(whole[0].item(), rel=0.02)  # halves differ in what lies within the bins
+    return one, halves, joined | {"frame_id": [f"frame-{index}" for index in range(4)]}
+
+
+def histogram_term(one, data):
+    """The term and its gradient."""
+    return value_and_gradient(one.losses(data)[0]["histogram"], one.depth_net.heads[0][-1].weight)
+
+
+def assert_processes_learn_the_whole(parts, whole):
+    """Each has the term of the whole batch, and the mean of their gradients is its own."""
     assert parts[0][0] == parts[1][0]
-    assert torch.nn.functional.cosine_similarity(mean[1].flatten(), whole[1].flatten(), dim=0) > 0.99
+    assert parts[0][0].item() == pytest.approx(whole[0].item(), rel=1e-5)
+    mean = (parts[0][1] + parts[1][1]) / 2
+    assert (mean - whole[1]).abs().max() < 1e-4 * whole[1].abs().max()
+
+
+def test_processes_share_one_histogram_and_their_mean_gradient_is_its_own(monkeypatch):
+    one, halves, joined = halves_of_a_batch()
+    whole = histogram_term(one, joined)
+    own = [depth_counts(one.depth_net(half["depth_input"]).inverse_depths[0]).detach() for half in halves]
+    assert own[1].sum() > 1.1 * own[0].sum()
+    monkeypatch.setattr("ude.engine.adapt.mean_over_processes", lambda value: sum(own) / 2)
+    assert_processes_learn_the_whole([histogram_term(one, half) for half in halves], whole)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_histogram_of_one_with_twice_the_batch(tmp_path):
+    one, halves, joined = halves_of_a_batch()
+
+    def learn(rank):
+        torch.distributed.init_process_group("gloo", rank=rank)
+        torch.save(histogram_term(one, halves[rank]), tmp_path / f"{rank}.pt")
+        torch.distributed.destroy_process_group()
+
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in in_processes(learn)] == [0, 0]
+    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    assert_processes_learn_the_whole(parts, histogram_term(one, joined))
 
 
 def test_the_maps_of_a_step_have_one_size():

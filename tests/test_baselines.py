@@ -1,10 +1,17 @@
 """The trivial baselines: what each can express, and how holes are filled."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from evaluation_frames import BOUNDS, NATIVE, batches, frame, measure
 
+from ude.build import comparison
+from ude.build.sources import training_source
+from ude.config import load_config
 from ude.evaluation.baselines import fit_baselines
+
+CONFIG = Path(__file__).parents[1] / "configs" / "adapt_nuscenes.yaml"
 
 
 def test_the_constant_baseline_is_the_median_of_the_training_returns():
@@ -43,3 +50,19 @@ def test_holes_of_the_baselines_are_filled_from_their_neighbours():
 def test_baselines_need_returns():
     with pytest.raises(ValueError, match=r"no LiDAR return between 0\.1 m and 80 m to fit"):
         fit_baselines(batches([frame("a", depth=90.0)]), progress=False, **BOUNDS)
+
+
+def test_baselines_are_fitted_by_day_though_the_stage_learns_from_adverse_frames(world_root, monkeypatch):
+    options = ["DATA.ROOT", str(world_root), "DATA.SPLIT_TRAIN", "val", "DATA.SIZE", "[64, 96]", "RUN.NUM_WORKERS", "0"]
+    cfg = load_config(CONFIG, [*options, "DATA.MIN_SPEED", "0", "RUN.ACCELERATOR", "cpu"])
+    fitted_on = []
+
+    def fit(loader, **bounds):
+        fitted_on.extend(condition for batch in loader for condition in batch["condition"])
+        return fit_baselines(loader, progress=False, **bounds)
+
+    monkeypatch.setattr(comparison, "fit_baselines", fit)
+    assert {baseline.kind for baseline in comparison.baseline_predictors(cfg).values()} == {"baseline"}
+    adverse = training_source(cfg)
+    assert {adverse.condition(index) for index in range(len(adverse))} == {*cfg.DATA.CONDITIONS}
+    assert {*fitted_on} == {"day-clear"}

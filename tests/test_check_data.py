@@ -70,14 +70,14 @@ def test_all_15_cut_images_are_named_with_their_frames_and_nothing_else(broken_r
 
 
 def test_frames_are_as_many_without_what_is_excluded_and_the_rest_is_clean(broken_root, tmp_path):
-    from ude.data.excluded import WithoutFrames, read_excluded
+    from ude.data.excluded import without_excluded
     from ude.data.nuscenes import NuScenesFrames
 
     cut = images(broken_root, "sweeps")[1]
     cut.write_bytes(cut.read_bytes()[:-100])
     check(broken_root, tmp_path / "out", "--deep", code=4)
     frames = NuScenesFrames(broken_root, version=VERSION, split="train", offsets=(-1, 1))
-    kept = WithoutFrames(frames, read_excluded(tmp_path / "out" / "broken.json"))
+    kept = without_excluded(frames, tmp_path / "out" / "broken.json", root=broken_root)
     used = {kept.image_path(index, offset) for index in range(len(kept)) for offset in (0, -1, 1)}
     assert 0 < kept.num_excluded <= 2  # a sweep lies between two key frames
     assert cut not in used

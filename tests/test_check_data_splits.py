@@ -11,7 +11,7 @@ import pytest
 from checked_frames import Frame, MadeUpFrames, encoded, picture
 
 from ude.data.check import examine_image, frame_files, leaks, missing_files
-from ude.data.excluded import WithoutFrames, read_excluded
+from ude.data.excluded import WithoutFrames, without_excluded
 from ude.data.nuscenes import NuScenesFrames
 from ude.files import DataError, MissingFileError
 
@@ -206,12 +206,13 @@ def test_a_file_of_another_form_is_named_with_the_remedy(tmp_path, text):
     path = tmp_path / "broken.json"
     path.write_text(text)
     with pytest.raises(DataError, match=re.escape(str(path))):
-        read_excluded(path)
+        without_excluded(made_up(), path, root=tmp_path)
 
 
 def test_names_are_read_and_a_missing_file_is_named(tmp_path):
     path = tmp_path / "broken.json"
-    path.write_text(json.dumps({"schema": 1, "root": "x", "frames": ["a", "b"], "files": []}))
-    assert read_excluded(path) == ["a", "b"]
+    path.write_text(json.dumps({"schema": 1, "root": "x", "frames": ["frame_1", "frame_2"], "files": []}))
+    kept = without_excluded(made_up(), path, root=tmp_path)
+    assert [kept.frame_id(index) for index in range(len(kept))] == ["frame_0", "frame_3", "frame_4"]
     with pytest.raises(MissingFileError, match=r"none\.json"):
-        read_excluded(tmp_path / "none.json")
+        without_excluded(made_up(), tmp_path / "none.json", root=tmp_path)

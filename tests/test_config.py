@@ -245,6 +245,38 @@ def test_a_student_needs_a_teacher_and_translated_frames(write):
     assert "DATA.TRANSLATED.ROOT must be a folder of tools/translate.py" in text
 
 
+@pytest.mark.parametrize("stage", CHOICES["STAGE"])
+def test_a_drop_of_the_learning_rate_needs_its_step_in_every_stage(stage, write):
+    path = write("SOLVER: {SCHEDULE: drop}")
+    problem = "SOLVER.DROP_AT must be the number of steps before the drop when SOLVER.SCHEDULE is drop, got 0"
+    assert f"{path}: {problem}" in problems(path, ["STAGE", stage])
+    assert load_config(path, ["SOLVER.DROP_AT", "5"]).SOLVER.DROP_AT == 5
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "lora"])
+def test_self_distillation_refuses_to_protect_an_encoder_that_it_does_not_have(encoder, write):
+    needed = "MODEL: {FOUNDATION: x}\nDATA: {TRANSLATED: {ROOT: x}}"
+    path = write(f"STAGE: self_distillation\n{needed}")
+    load_config(path)
+    assert problems(path, ["MODEL.DEPTH.ENCODER", encoder]) == [
+        "command line: MODEL.DEPTH.ENCODER must be train when STAGE is self_distillation, which trains all of "
+        f"MODEL.FOUNDATION, got '{encoder}'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("SOURCES", "mean"), ("OUT_OF_VIEW", "keep"), ("MARGIN", "0.125"), ("REGIONS", "30")]
+)
+def test_rules_of_the_reliability_need_the_reliability(key, value, write):
+    path = write("STAGE: student\nMODEL: {TEACHER: x}\nDATA: {TRANSLATED: {ROOT: x}}\nLOSS: {RELIABILITY: off}")
+    load_config(path)
+    changed = [f"LOSS.RELIABILITY_{key}", value]
+    load_config(path, [*changed, "LOSS.RELIABILITY", "as_printed"])
+    (line,) = problems(path, changed)
+    assert line.startswith(f"command line: LOSS.RELIABILITY_{key} has no effect with LOSS.RELIABILITY off, got ")
+    assert line.endswith("; leave it out, or set LOSS.RELIABILITY teacher_better")
+
+
 def test_diffusion_needs_depth_and_with_an_ip_adapter_references(write):
     path = write("TRANSLATOR: {KIND: diffusion}")
     assert [line.split()[1] for line in problems(path)] == ["TRANSLATOR.DEPTH_MODEL", "TRANSLATOR.REFERENCES"]

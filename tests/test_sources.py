@@ -179,6 +179,14 @@ def test_a_run_is_another_one_with_other_frames(config, key, value):
         assert translation_identity(before)["config_hash"] != translation_identity(after)["config_hash"]
 
 
+def test_every_key_of_the_data_changes_what_a_run_is_or_is_known_to_change_nothing_that_is_learned(config):
+    unlearned = {"SPLIT_VAL", "ON_ERROR", "MAX_SKIPPED", "CACHE", "CACHE_ROOT", "CACHE_ON_DEVICE", "INDEX_ROOT"}
+    unlearned |= {"ROBOTCAR_SDK"}  # is read by tools/prepare_robotcar.py alone, whose result lies in DATA.ROOT
+    learned = {key.removeprefix("DATA.") for key in LEARNED_FROM if key.startswith("DATA.")}
+    assert learned | unlearned == {*config("nuscenes").DATA}
+    assert not learned & unlearned
+
+
 def test_a_file_of_broken_frames_of_other_data_is_a_warning_and_one_of_these_is_none(config, roots, tmp_path, caplog):
     (first, *_) = names(training_source(config("kitti")))
     excluded = tmp_path / "broken.json"

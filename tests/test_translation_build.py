@@ -11,6 +11,7 @@ import translate
 from tiny_run import forked
 
 from ude.build.identity import identity as run_identity
+from ude.build.translated import linked_translations
 from ude.build.translation import condition_hashes, translation_identity
 from ude.build.translators import conditions, references, takes_depth
 from ude.config import ConfigError, load_config
@@ -154,6 +155,28 @@ def test_a_student_depends_on_the_words_of_its_own_conditions(tmp_path):
     before = made_from(night="a", rain="b")
     assert made_from(night="a", rain="b", fog="c") == before
     assert made_from(night="a", rain="c") != before
+
+
+def test_a_student_depends_on_the_translations_that_its_conditions_are_links_to(tmp_path):
+    root, draw = tmp_path / "translated", tmp_path / "translated" / "seed-1"
+    (root / "night").mkdir(parents=True)
+    (draw / "night").mkdir(parents=True)
+    (root / "night-1").symlink_to(Path("seed-1", "night"))
+    options = ("DATA.TRANSLATED.ROOT", str(root), "MODEL.TEACHER", "x", "DATA.TRANSLATED.CONDITIONS")
+
+    def made_from(stamp, conditions="[night, night-1]", *more):
+        write_json(draw / "translation.json", stamp)
+        return linked_translations(config(*options, conditions, *more, name="demo_student"))
+
+    before = made_from({"config_hash": "x", "conditions": {"night": "a", "rain": "b"}})
+    assert before == ["night-1", "x", "a"]
+    assert made_from({"config_hash": "x", "conditions": {"night": "a", "rain": "c"}}) == before
+    assert made_from({"config_hash": "x", "conditions": {"night": "c"}}) != before
+    assert made_from({"config_hash": "y", "conditions": {"night": "a"}}) != before
+    assert made_from({"config_hash": "x"}, "[night]") == []
+    assert made_from({"config_hash": "x"}, "[night, night-1]", "STAGE", "teacher") == []
+    (draw / "translation.json").unlink()
+    assert linked_translations(config(*options, "[night-1]", name="demo_student")) == []  # made by others
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "0/0"])

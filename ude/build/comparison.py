@@ -19,12 +19,12 @@ from ude.files import write_json, write_text
 from .evaluation import evaluate_each
 from .frames import evaluation_loader
 from .predictors import NamedPredictor
-from .sources import training_source
+from .sources import day_source
 
 
 def baseline_predictors(cfg: CfgNode) -> dict[str, NamedPredictor]:
-    """The trivial predictors, fitted on the LiDAR of the training frames."""
-    loader = evaluation_loader(cfg, training_source(cfg))
+    """The trivial predictors, fitted on the LiDAR of the day-clear training frames, whatever the config's stage."""
+    loader = evaluation_loader(cfg, day_source(cfg))
     fitted = fit_baselines(loader, min_depth=cfg.EVAL.MIN_DEPTH, max_depth=cfg.EVAL.MAX_DEPTH)
     return {name: NamedPredictor(name=name, what=name, kind="baseline", predict=fit) for name, fit in fitted.items()}
 

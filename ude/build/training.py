@@ -21,6 +21,7 @@ from .stages.self_distillation import self_distillation, upstream_of_self_distil
 from .stages.student import student, upstream_of_student
 from .stages.supervised import supervised, upstream_of_supervised
 from .stages.teacher import teacher
+from .translated import linked_translations
 
 __all__ = ["STAGES", "Stage", "run_folder", "train"]
 
@@ -57,7 +58,8 @@ def train(cfg: CfgNode, *, resume: bool = False) -> bool:
     """
     folder, options, stage = run_folder(cfg), run_options(cfg), STAGES[cfg.STAGE]
     upstream = [Path(cfg.MODEL.DEPTH.WEIGHTS) / "version.json"] if cfg.MODEL.DEPTH.WEIGHTS else []
-    made_from = identity(cfg, LEARNED_FROM, upstream + stage.upstream(cfg), lossy_store(cfg))
+    extra = [*lossy_store(cfg), *linked_translations(cfg)]
+    made_from = identity(cfg, LEARNED_FROM, upstream + stage.upstream(cfg), extra)
     with claim_run(folder, made_from["config_hash"], resume=resume) as unfinished:
         if unfinished:
             torch.manual_seed(cfg.SEED)

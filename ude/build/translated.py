@@ -6,9 +6,10 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from ude.config import ConfigError, yaml_text
-from ude.data.translated import TranslatedFrames
+from ude.data.translated import STAMP, TranslatedFrames
+from ude.files import read_json
 
-from .sources import translated_frames
+from .sources import translated_frames, uses_translations
 
 CONFIG = "config.yaml"
 """What the translation tool leaves in its output folder."""
@@ -50,6 +51,28 @@ def require_same_crop(cfg: CfgNode, root: Path) -> None:
             f"DATA.CROP is {[*wanted]}, but {[*found]} in {root / CONFIG}, by which the translations were made; make "
             f"them equal, or translate again with DATA.CROP {[*wanted]}"
         )
+
+
+def linked_translations(cfg: CfgNode) -> list[str]:
+    """What the conditions were made from whose folders are links into other translations, as further draws are.
+
+    The stamp of DATA.TRANSLATED.ROOT says nothing of those.
+
+    Args:
+        cfg: the config.
+
+    Returns:
+        Hashes; none where the stage uses no translations, or other translations tell nothing.
+    """
+    hashes: list[str] = []
+    root = Path(cfg.DATA.TRANSLATED.ROOT)
+    for name in cfg.DATA.TRANSLATED.CONDITIONS if uses_translations(cfg) else ():
+        folder = root / name
+        stamp = folder.resolve().parent / STAMP
+        if folder.is_symlink() and stamp.is_file():
+            made = read_json(stamp)
+            hashes += [name, made["config_hash"], made.get("conditions", {}).get(folder.resolve().name, "")]
+    return hashes
 
 
 def _crop_of(root: Path) -> tuple[int, ...] | None:

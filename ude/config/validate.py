@@ -5,6 +5,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from .defaults import defaults
 from .monitored import problems_of_monitor
 from .rules import CHOICES, RULES, size_in
 
@@ -28,6 +29,7 @@ def problems_of(config: CfgNode) -> Iterator[tuple[str, str]]:
 
 def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
     yield from _contradictions_of_network(config.MODEL.DEPTH)
+    yield from _contradictions_of_solver(config.SOLVER)
     unordered = config.DATA.SOURCE == "image_folder" or config.STAGE == "adapt"  # needs no neighbours
     if not config.DATA.FRAME_OFFSETS and not unordered:
         yield "DATA.FRAME_OFFSETS", "must be different whole numbers other than 0, got ()"
@@ -70,6 +72,11 @@ def _contradictions_of_network(depth: CfgNode) -> Iterator[tuple[str, str]]:
         )
 
 
+def _contradictions_of_solver(solver: CfgNode) -> Iterator[tuple[str, str]]:
+    if solver.SCHEDULE == "drop" and solver.DROP_AT == 0:
+        yield "SOLVER.DROP_AT", "must be the number of steps before the drop when SOLVER.SCHEDULE is drop, got 0"
+
+
 def _contradictions_of_student(config: CfgNode) -> Iterator[tuple[str, str]]:
     if not config.MODEL.TEACHER:
         yield "MODEL.TEACHER", "must be the run folder of the teacher when STAGE is student, got ''"
@@ -80,6 +87,11 @@ def _contradictions_of_student(config: CfgNode) -> Iterator[tuple[str, str]]:
             yield f"LOSS.{term}", f"must be 0 with MODEL.DEPTH.ENCODER frozen, which it could not change, got {weight}"
     if config.MODEL.INIT_FROM_TEACHER and config.MODEL.DEPTH.WEIGHTS:
         yield "MODEL.DEPTH.WEIGHTS", "must be '' when the student starts from its teacher (MODEL.INIT_FROM_TEACHER)"
+    if config.LOSS.RELIABILITY == "off":
+        for key, usual in defaults().LOSS.items():
+            if key.startswith("RELIABILITY_") and (value := config.LOSS[key]) != usual:
+                remedy = "leave it out, or set LOSS.RELIABILITY teacher_better"
+                yield f"LOSS.{key}", f"has no effect with LOSS.RELIABILITY off, got {value!r}; {remedy}"
 
 
 def _contradictions_of_adapt(config: CfgNode) -> Iterator[tuple[str, str]]:
@@ -97,8 +109,9 @@ def _contradictions_of_self_distillation(config: CfgNode) -> Iterator[tuple[str,
         yield "MODEL.FOUNDATION", f"must be a hub id or folder of a depth model {needed}"
     if not config.DATA.TRANSLATED.ROOT:
         yield "DATA.TRANSLATED.ROOT", f"must be a folder of tools/translate.py {needed}"
-    if config.SOLVER.SCHEDULE == "drop" and config.SOLVER.DROP_AT == 0:
-        yield "SOLVER.DROP_AT", "must be the number of steps before the drop when SOLVER.SCHEDULE is drop, got 0"
+    if (encoder := config.MODEL.DEPTH.ENCODER) != "train":
+        meaning = "train when STAGE is self_distillation, which trains all of MODEL.FOUNDATION"
+        yield "MODEL.DEPTH.ENCODER", f"must be {meaning}, got {encoder!r}"
 
 
 def _contradictions_of_diffusion(translator: CfgNode) -> Iterator[tuple[str, str]]:

@@ -15,18 +15,8 @@ _LOG = logging.getLogger(__name__)
 _REMEDY = "write it again: python tools/check_data.py --cfg configs/X.yaml --deep"
 
 
-def read_excluded(path: str | Path) -> list[str]:
-    """Names of the frames in a ``broken.json`` of tools/check_data.py.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: the file is not of that form.
-    """
-    return _document(path)["frames"]
-
-
 def without_excluded(source: FrameSource, path: str | Path, *, root: str | Path) -> "WithoutFrames":
-    """A source without the frames of a ``broken.json``; says so if the file seems to be of other data.
+    """A source without the frames of a ``broken.json`` of tools/check_data.py; tells if it seems to be of other data.
 
     Args:
         source: the frames.

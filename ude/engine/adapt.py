@@ -15,6 +15,7 @@ from ude.losses import enlarged
 from ude.losses.adaptation import (
     BINS,
     agreement_weights,
+    depth_counts,
     depth_histogram,
     disagreement,
     histogram_loss,
@@ -24,7 +25,7 @@ from ude.models import DepthNet
 
 from .base import DepthModule
 from .distributed import mean_over_processes
-from .teacher_cache import TeacherCache
+from .teacher_cache import TeacherCache, start_frozen
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,7 @@ class AdaptModule(DepthModule):
 
     def on_fit_start(self) -> None:
         """Bring the frozen networks to the training device, tell the cache what it is for, and look at the day."""
-        for network in self.frozen.values():
-            network.to(self.device)
-        if self.cache is not None:
-            source = self.trainer.datamodule.frames.source
-            self.cache.begin([source.frame_id(index) for index in range(len(source))], self.frozen.values())
+        start_frozen(self, self.frozen.values(), self.cache)
         if self.options.histogram:
             self._by_day = self.day_histogram()
 
@@ -110,10 +107,7 @@ class AdaptModule(DepthModule):
         errors = [weighted_distillation_loss(each, labels["inverse_depth"], weights) for each in full]
         terms = {"distillation": options.distillation * torch.stack(errors).mean()}
         if options.histogram:
-            own = depth_histogram(full[0])
-            # the histogram of all processes, with the gradient that makes their mean gradient its own
-            shared = own + (mean_over_processes(own) - own.detach())
-            terms["histogram"] = options.histogram * histogram_loss(shared, self._by_day)
+            terms["histogram"] = options.histogram * histogram_loss(_shared_histogram(full[0]), self._by_day)
         maps = {"label_inverse_depth": labels["inverse_depth"], "disagreement": labels["disagreement"]}
         return terms, maps | {"inverse_depth": prediction.inverse_depths[0].detach()}
 
@@ -145,3 +139,10 @@ class AdaptModule(DepthModule):
         """Inverse depth [1/m], (B, 1, H, W), of clean images by a frozen network, in float32 whatever autocast says."""
         with torch.autocast(self.device.type, enabled=False):
             return self.frozen[name](images).inverse_depths[0].float()
+
+
+def _shared_histogram(inverse_depth: Tensor) -> Tensor:
+    """Histogram (BINS,) of the pixels of all processes, with the gradient that makes their mean gradient its own."""
+    own = depth_counts(inverse_depth)
+    mean = mean_over_processes(own)
+    return (own + (mean - own.detach())) / mean.sum().clamp(min=1)

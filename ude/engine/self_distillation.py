@@ -16,7 +16,7 @@ from ude.losses.scale_shift import Alignment, gradient_matching_loss, scale_shif
 from ude.models.foundation import FOLDER, FoundationDepth
 
 from .base import DepthModule, mirror_back
-from .teacher_cache import TeacherCache
+from .teacher_cache import TeacherCache, start_frozen
 
 NEAREST_SHOWN, FARTHEST_SHOWN = 2.0, 80.0
 """Depths [m] as which the largest and the smallest inverse depth of a map are drawn in image grids."""
@@ -72,10 +72,7 @@ class SelfDistillationModule(DepthModule):
 
     def on_fit_start(self) -> None:
         """Bring the frozen copy to the training device, and tell the cache what it is for."""
-        teacher = self.frozen["teacher"].to(self.device)
-        if self.cache is not None:
-            source = self.trainer.datamodule.frames.source
-            self.cache.begin([source.frame_id(index) for index in range(len(source))], [teacher])
+        start_frozen(self, self.frozen.values(), self.cache)
 
     def on_fit_end(self) -> None:
         """Remove the cache of the finished run; an interrupted one keeps it for when it is resumed."""

@@ -21,7 +21,7 @@ from .frozen import FrozenNetworks
 from .kept_statistics import KeptStatistics
 from .reliability import compared_errors, day_error, reliable_pixels
 from .student_weights import StudentWeights
-from .teacher_cache import TeacherCache
+from .teacher_cache import TeacherCache, start_frozen
 
 __all__ = ["StudentModule", "StudentWeights"]
 
@@ -74,11 +74,7 @@ class StudentModule(DepthModule):
 
     def on_fit_start(self) -> None:
         """Bring the frozen networks to the training device, and tell the cache what it is for."""
-        for network in self.frozen:
-            network.to(self.device)
-        if self.frozen.cache is not None:
-            source = self.trainer.datamodule.frames.source
-            self.frozen.cache.begin([source.frame_id(index) for index in range(len(source))], self.frozen)
+        start_frozen(self, [*self.frozen], self.frozen.cache)
 
     def on_fit_end(self) -> None:
         """Remove the cache of the finished run; an interrupted one keeps it for when it is resumed."""

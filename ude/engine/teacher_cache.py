@@ -6,11 +6,12 @@ import logging
 import math
 import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -148,6 +149,21 @@ class TeacherCache:
         data = b"".join([_mark(values).to_bytes(_MARK_BYTES, "little"), *(value.numpy().tobytes() for value in values)])
         self._file.seek(slot * self._slot_bytes)
         self._file.write(data)  # what a full disk cuts off does not fit the mark; the next write raises
+
+
+def start_frozen(module: L.LightningModule, networks: Collection[nn.Module], cache: TeacherCache | None) -> None:
+    """Bring the frozen networks of a stage to its device, and tell their cache what it is for.
+
+    Args:
+        module: the stage, attached to its trainer.
+        networks: what it learns from.
+        cache: keeps what they say about each frame; None for a stage that asks them in every step.
+    """
+    for network in networks:
+        network.to(module.device)
+    if cache is not None:
+        source = module.trainer.datamodule.frames.source
+        cache.begin([source.frame_id(index) for index in range(len(source))], networks)
 
 
 def _mark(values: list[Tensor]) -> int:

@@ -51,6 +51,16 @@ def weighted_distillation_loss(student: Tensor, label: Tensor, weights: Tensor) 
 def depth_histogram(inverse_depth: Tensor) -> Tensor:
     """Shares of the pixels of a batch by depth, (BINS,), with a gradient; all 0 where no depth lies within the bins.
 
+    Args:
+        inverse_depth: inverse depth [1/m], (B, 1, H, W).
+    """
+    counts = depth_counts(inverse_depth)
+    return counts / counts.detach().sum().clamp(min=1)
+
+
+def depth_counts(inverse_depth: Tensor) -> Tensor:
+    """Numbers of the pixels of a batch by depth, (BINS,), with a gradient.
+
     Every pixel is divided between the two bins whose centres are around its depth; one beyond the outer centres does
     not count. (Syn2Real-Depth spreads it by sigmoids over all bins, which takes BINS maps of memory.)
 
@@ -62,11 +72,11 @@ def depth_histogram(inverse_depth: Tensor) -> Tensor:
     inside = (position >= 0) & (position <= BINS - 1)
     position = torch.where(inside, position, 0)
     first = position.detach().floor().clamp(max=BINS - 2)
-    share, count = position - first, inside.sum()
+    share = position - first
     counts = position.new_zeros(BINS)
     for bins, shares in ((first, 1 - share), (first + 1, share)):
         counts = counts.index_add(0, bins.long(), torch.where(inside, shares, 0))
-    return counts / count.clamp(min=1)
+    return counts
 
 
 def histogram_loss(histogram: Tensor, target: Tensor) -> Tensor:
