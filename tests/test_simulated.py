@@ -253,6 +253,7 @@ def test_the_lit_windows_are_the_panes_that_the_image_shows():
     assert float(shine[~panes[area]].max()) < 0.1
     area, shine = window_grid(view, facade, torch.zeros(H, W), corner, **grid)
     assert 0.2 < float(shine.mean()) < 0.6  # panes of its own, apart from each other
+    assert float(window_grid(view, facade, torch.zeros(H, W), corner, **grid, guess=False)[1].max()) == 0
 
 
 def test_a_wet_road_mirrors_a_wall_about_the_row_where_it_stands():

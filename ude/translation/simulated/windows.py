@@ -34,7 +34,8 @@ def lit_windows(image: Tensor, street: Street, generator: Generator) -> Tensor:
         lit = torch.rand(cells, generator=generator)
         lit = lit * (torch.rand(cells, generator=generator) < uniform(generator, 0.2, 0.7))
         colour = log_uniform(generator, 0.25, 5) * tint(generator, INCANDESCENT, DAYLIGHT_TUBE, image)
-        area, brightness = window_grid(street, facade, glass, (row, column), lit=lit, pitch=pitch)
+        guess = happens(generator, 0.3)
+        area, brightness = window_grid(street, facade, glass, (row, column), lit=lit, pitch=pitch, guess=guess)
         light[:, *area] += colour * brightness
     return light
 
@@ -55,10 +56,11 @@ def window_grid(
     *,
     lit: Tensor,
     pitch: tuple[float, float],
+    guess: bool = True,
 ) -> tuple[tuple[slice, slice], Tensor]:
     """A grid of windows that lies on the facade at a pixel: the part (rows, columns) of the image and its brightness.
 
-    Where the image shows panes, they are what shines; elsewhere each cell of the grid holds one.
+    Where the image shows panes, they are what shines; elsewhere each cell of the grid may hold one.
 
     Args:
         street: geometry of the frame.
@@ -67,6 +69,7 @@ def window_grid(
         corner: row and column of the grid's upper left corner [px].
         lit: brightness of each window (down, across).
         pitch: width and height of a cell of the grid [m].
+        guess: whether cells hold panes where the image shows none.
     """
     row, column = corner
     depth = float(street.depth[row, column])
@@ -82,7 +85,7 @@ def window_grid(
     inside = (i >= 0) & (i < down) & (j < across) & facade[area]
     panes = glass[area]
     if float((panes * facade[area]).mean()) < GLASS_SEEN:
-        panes = ((v / height - i - 0.5).abs() < 0.3) & ((u / width - j - 0.5).abs() < 0.34)
+        panes = ((v / height - i - 0.5).abs() < 0.3) & ((u / width - j - 0.5).abs() < 0.34) & guess
     same_wall = (patch - depth - slope * u).abs() < 0.2 * depth
     shine = lit.to(patch.device)[i.clamp(0, down - 1), j.clamp(max=across - 1)]
     return area, shine * panes * (inside & same_wall)
