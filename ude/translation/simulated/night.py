@@ -49,12 +49,13 @@ def night(image: Tensor, street: Street, generator: Generator) -> Tensor:
     """
     surface = reflectance(image, street, flatten=uniform(generator, 0.2, 0.8))
     surface = saturate(surface, uniform(generator, 0.4, 1.1)).clamp(min=0)
-    surface = surface * (1 - 0.85 * glass_mask(image, street))  # no sky is left to mirror
+    glass = glass_mask(image, street)
+    surface = surface * (1 - 0.85 * glass)  # no sky is left to mirror
     lamps = street_lamps(generator, image) if happens(generator, 0.75) else None
     lights = [] if lamps is None else lamps.heads(street)
     lights += distant_lights(street, generator)
     lights += vehicle_lights(street, generator, count=int(uniform(generator, 0, 8)))
-    emitted = emission(street, lights) + lit_windows(image, street, generator)
+    emitted = emission(street, lights) + lit_windows(image, street, glass, generator)
     spill = blur(emitted.clamp(max=6), image.shape[2] / 14)  # windows and lamps light what is around them
     light = irradiance(street, generator, lamps) + log_uniform(generator, 0.2, 3) * spill
     reflected = surface * light + night_sky(street, generator)

@@ -6,7 +6,6 @@ import torch
 from torch import Generator, Tensor
 
 from .camera import blur, happens, log_uniform, luminance, tint, uniform
-from .glass import glass_mask
 from .lights import draw_pixels
 from .scene import Street
 
@@ -14,16 +13,16 @@ INCANDESCENT, DAYLIGHT_TUBE = (1.0, 0.72, 0.38), (0.9, 1.0, 0.95)
 GLASS_SEEN = 0.04  # share of a grid that must be glass for its panes to be taken from the image
 
 
-def lit_windows(image: Tensor, street: Street, generator: Generator) -> Tensor:
+def lit_windows(image: Tensor, street: Street, glass: Tensor, generator: Generator) -> Tensor:
     """Linear light (3, H, W) of clusters of windows and shop fronts on some facades.
 
     Args:
         image: day frame (3, H, W) in [0, 1].
         street: geometry of the frame.
+        glass: how much a pixel is a pane, 0..1 (H, W).
         generator: source of the draws (CPU).
     """
     facade = facade_mask(image, street)
-    glass = glass_mask(image, street)
     light = torch.zeros_like(image)
     starts = facade & (street.height > 2.4) & (street.depth > 5) & (street.depth < 160)  # higher than a car
     for row, column in draw_pixels(starts, generator, int(uniform(generator, 5, 60))):
