@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from ude.translation.simulated.lights import Light, emission, lamp_irradiance
 from ude.translation.simulated.scene import CAMERA_HEIGHT, FAR, FOCAL_PER_WIDTH, Street, ground_mask, road_line, street
 from ude.translation.simulated.translator import WEATHERS
 from ude.translation.simulated.weather import veil
-from ude.translation.simulated.wet import fresnel, mirrored_rows
+from ude.translation.simulated.wet import fresnel, mirrored_rows, wet_ground
 from ude.translation.simulated.windows import window_grid
 
 H, W = 96, 160
@@ -243,6 +244,23 @@ def test_panes_that_mirror_the_blue_sky_are_glass_and_white_paint_in_the_shade_i
     assert float(far.max()) == 0  # that is haze
 
 
+def test_only_what_is_blue_and_upright_is_glass():
+    depth = 12.0
+    view = flat_street(depth)
+    wall = view.ground == 0
+    of = {
+        colour: glass_mask(torch.tensor(colour).view(3, 1, 1).expand(3, H, W), view)
+        for colour in [(0.48, 0.54, 0.60), (0.45, 0.5, 0.62), (0.02, 0.02, 0.02), (0.04, 0.03, 0.02), (0.2, 0.3, 0.9)]
+    }
+    half, sure, black, brown, blue = of.values()
+    assert float(half[wall].mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(sure[wall].min()) > 0.99
+    assert float(black.max()) == float(brown.max()) == 0
+    assert float(blue[~wall].max()) == 0  # a blue road
+    sky = replace(view, sky=torch.ones(H, W))
+    assert float(glass_mask(torch.tensor((0.2, 0.3, 0.9)).view(3, 1, 1).expand(3, H, W), sky).max()) == 0
+
+
 def test_the_lit_windows_are_the_panes_that_the_image_shows():
     image, view, panes = windows_on(wall=(0.5, 0.4, 0.3), pane=(0.3, 0.45, 0.7))
     grid = {"lit": torch.ones(4, 4), "pitch": (2.0, 3.0)}
@@ -254,6 +272,9 @@ def test_the_lit_windows_are_the_panes_that_the_image_shows():
     area, shine = window_grid(view, facade, torch.zeros(H, W), corner, **grid)
     assert 0.2 < float(shine.mean()) < 0.6  # panes of its own, apart from each other
     assert float(window_grid(view, facade, torch.zeros(H, W), corner, **grid, guess=False)[1].max()) == 0
+    rare = torch.zeros(H, W)
+    rare[corner[0] : corner[0] + 2, corner[1] : corner[1] + 4] = 1  # a reflex, no panes
+    assert torch.equal(window_grid(view, facade, rare, corner, **grid)[1], shine)
 
 
 def test_a_wet_road_mirrors_a_wall_about_the_row_where_it_stands():
@@ -262,6 +283,24 @@ def test_a_wet_road_mirrors_a_wall_about_the_row_where_it_stands():
     rows = mirrored_rows(flat_street(depth))
     below = torch.arange(math.ceil(contact) + 1, int(contact) + 20)
     assert torch.allclose(rows[below, 30], 2 * contact - below.float(), atol=1e-3)
+
+
+def test_far_ahead_a_wet_road_mirrors_nearly_all_and_shows_a_little_of_itself():
+    view = flat_street(150.0)
+    row, seeds = 50, range(40)  # a road 75 m ahead, seen at a grazing angle
+    light = torch.zeros(3, H, W)
+    light[:, :46] = 1.0  # nothing but what is mirrored shines
+    mirrored = [float(wet_ground(light, view, torch.Generator().manual_seed(seed))[0, row].max()) for seed in seeds]
+    assert 0.79 < max(mirrored) < 0.82  # the highest share, a little blurred
+    assert min(mirrored) > 0.15
+
+
+@pytest.mark.parametrize("condition", WEATHERS)
+@pytest.mark.parametrize("level", [0.0, 0.02, 0.2, 0.29])
+def test_a_dark_frame_is_translated_too(condition, level):
+    image, inverse_depth = street_scene(0)
+    made = translate(condition, [0], [(image.clamp(max=1) * level / image.max(), inverse_depth)])
+    assert made.isfinite().all()
 
 
 def test_water_reflects_little_straight_down_and_all_at_grazing_angles():

@@ -16,7 +16,7 @@ def glass_mask(image: Tensor, street: Street) -> Tensor:
         image: day frame (3, H, W) in [0, 1].
         street: geometry of the frame.
     """
-    blueness = 1 - image[0] / image[2].clamp(min=0.05)
+    blueness = (image[2] - image[0]) / image[2].clamp(min=0.05)  # what is nearly black is not blue
     near = (2 - street.depth / 60).clamp(0, 1)  # haze is blue as well
     blue = ((blueness - FIRST_BLUE) / (SURE_BLUE - FIRST_BLUE)).clamp(0, 1)
     return blue * near * (1 - street.ground) * (1 - street.sky)

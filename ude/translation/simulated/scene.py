@@ -131,7 +131,7 @@ def sky_mask(image: Tensor, depth: Tensor, below_horizon: Tensor) -> Tensor:
     smooth = blur(bright[None], columns / 300)[0]
     upper = smooth[: rows // 2 + 1 : 2, ::2]
     reference = upper.flatten().kthvalue(max(int(0.9 * upper.numel()), 1)).values.clamp(min=0.3)
-    brightest = upper > 0.95 * reference
+    brightest = upper >= 0.95 * torch.minimum(reference, upper.max())  # some pixel is, in a tunnel, too
     sky_depth = depth[: rows // 2 + 1 : 2, ::2][brightest].median().clamp(min=15)  # what the network says of the sky
     nearness = torch.log((depth / sky_depth).clamp(max=1))
     score = 14 * (smooth / reference - 0.8) + 2.5 * nearness - 15 * (bright - smooth).abs() - 12 * warm
