@@ -138,7 +138,22 @@ def test_gap_closed_compares_a_seed_with_the_teacher_of_that_seed():
         ({"SEEDS": [0, 0]}, "SEEDS must be a list of different numbers"),
         ({"REFERENCE": "with RDG"}, "REFERENCE with RDG is no row"),
         ({"TEACHER": {}}, "teacher: has no CONFIG"),
-        ({"TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml"), "SEEDS": [7]}}, "must be among those"),
+        (
+            {"TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml"), "SEEDS": [1]}},
+            "TEACHER: SEEDS [1] must be those of the ablation, [0, 1]",
+        ),
+        ({"TRANSLATION": {**PLAN["TRANSLATION"], "SEEDS": [7]}}, "must be among those"),
+        ({"SET": {"SEED": 3}}, "ablation.yaml: SET: SEED is the ablation's own; use SEEDS"),
+        ({"TEACHER": {**PLAN["TEACHER"], "SET": {"OUTPUT_DIR": "x"}}}, "teacher: SET: OUTPUT_DIR is the ablation's"),
+        ({"TRANSLATION": {**PLAN["TRANSLATION"], "SET": {"NAME": "x"}}}, "translated: SET: NAME is the ablation's own"),
+        (
+            {"STUDENTS": {"whole image": {**PLAN["STUDENTS"]["whole image"], "SET": {"SEED": 0}}}},
+            "whole image: SET: SEED is the ablation's own; use SEEDS",
+        ),
+        (
+            {"SET": {"DATA.TRANSLATED.CONDITIONS": ["night", "night-1"]}},
+            "whole image: DATA.TRANSLATED.CONDITIONS: night-1 will not be translated; choose among night, rain, or",
+        ),
         (
             {"STUDENTS": {"a b": PLAN["STUDENTS"]["with RGD"], "a_b": {"CONFIG": str(CONFIGS / "demo_student.yaml")}}},
             "share a run folder",
@@ -151,6 +166,24 @@ def test_what_cannot_be_done_is_refused_before_anything_is_trained(tmp_path, cap
     error = capsys.readouterr().err
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_split_and_a_seed_for_all_are_refused_before_anything_is_trained(tmp_path, capsys):
+    path = write(tmp_path, SPLIT="tset")
+    arguments = ["--cfg", str(path), "OUTPUT_DIR", str(tmp_path / "out")]
+    assert ablation.main(arguments) == 4
+    assert f"{path}: SPLIT: tset: neither a split of nuscenes" in capsys.readouterr().err
+    assert ablation.main([*arguments, "SEED", "3"]) == 2
+    assert "command line: SEED is the ablation's own; use SEEDS" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_students_take_translations_that_the_ablation_makes_or_that_they_name_themselves(tmp_path):
+    conditions = {"DATA.TRANSLATED.CONDITIONS": ["night", "rain-1"]}
+    seeds = {**PLAN["TRANSLATION"], "SEEDS": [0, 1]}
+    assert read_ablation(write(tmp_path, SET=conditions, TRANSLATION=seeds)).translation.seeds == (0, 1)
+    of_others = {"DATA.TRANSLATED.CONDITIONS": ["dusk"], "DATA.TRANSLATED.ROOT": str(tmp_path)}
+    read_ablation(write(tmp_path, SET=of_others))
 
 
 def test_the_ablation_of_the_sample_world_compares_the_recipe_of_its_yaml():

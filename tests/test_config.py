@@ -253,6 +253,25 @@ def test_a_drop_of_the_learning_rate_needs_its_step_in_every_stage(stage, write)
     assert load_config(path, ["SOLVER.DROP_AT", "5"]).SOLVER.DROP_AT == 5
 
 
+@pytest.mark.parametrize("stage", ["teacher", "student", "supervised", "adapt"])
+def test_squares_are_for_self_distillation(stage, write):
+    path = write("DATA: {SQUARE_CROP: true, TRANSLATED: {ROOT: x}}\nMODEL: {TEACHER: x, FOUNDATION: x}")
+    load_config(path, ["STAGE", "self_distillation"])
+    problem = f"must be false when STAGE is {stage}, which trains on whole frames; got true"
+    assert f"{path}: DATA.SQUARE_CROP {problem}" in problems(path, ["STAGE", stage])
+
+
+def test_a_student_has_something_to_learn_and_no_random_features(write):
+    path = write("STAGE: student\nMODEL: {TEACHER: x}\nDATA: {TRANSLATED: {ROOT: x}}\nLOSS: {SEMANTIC: 0}")
+    (line,) = problems(path, ["LOSS.DISTILLATION", "0"])
+    assert "LOSS.DISTILLATION must be above 0 when LOSS.SEMANTIC, FEATURES and ORDINAL are 0, too" in line
+    load_config(path, ["LOSS.DISTILLATION", "0", "LOSS.ORDINAL", "0.01"])
+    frozen = ["MODEL.DEPTH.ENCODER", "frozen", "MODEL.INIT_FROM_TEACHER", "false"]
+    load_config(path, frozen)
+    (line,) = problems(path, [*frozen, "MODEL.DEPTH.PRETRAINED", "false"])
+    assert "MODEL.DEPTH.ENCODER must be train with random weights; or set MODEL.INIT_FROM_TEACHER" in line
+
+
 @pytest.mark.parametrize("encoder", ["frozen", "lora"])
 def test_self_distillation_refuses_to_protect_an_encoder_that_it_does_not_have(encoder, write):
     needed = "MODEL: {FOUNDATION: x}\nDATA: {TRANSLATED: {ROOT: x}}"

@@ -371,6 +371,13 @@ def test_damaged_weights_in_the_hub_cache_are_one_line_with_the_remedy(monkeypat
         from_hub(Dinov2Model, "a/b")
 
 
+@pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere", "~/nowhere"])
+def test_a_path_without_a_folder_is_no_name_on_the_hub(name):
+    with pytest.raises(DataError) as caught:
+        FoundationDepth(name)
+    assert str(caught.value) == f"{name} cannot be loaded: no such folder; correct the path, or name a hub id"
+
+
 def test_foundation_model_gives_relative_inverse_depth_at_the_image_size(tmp_path):
     tiny_depth_anything().save_pretrained(tmp_path)
     DPTImageProcessor(

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from made_batches import H, W, batch
 from made_batches import loader as batches_of
 from made_batches import trainer as small_trainer
 from made_folders import picture, write_picture, write_text
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_foundation import MODELS
 from transformers import AutoModelForDepthEstimation
 from transformers import logging as transformers_logging
@@ -24,7 +25,7 @@ from ude.config import ConfigError, load_config
 from ude.engine import Solver
 from ude.engine.self_distillation import SelfDistillationModule, SelfDistillationOptions, square_crops
 from ude.engine.teacher_cache import TeacherCache
-from ude.files import DataError, read_json, write_image
+from ude.files import DataError, read_json, write_image, write_json
 from ude.losses.scale_shift import scale_shift_loss
 from ude.models.foundation import FoundationDepth, find_foundation
 
@@ -282,6 +283,23 @@ def test_runs_build_on_runs_and_know_it(models, photos, tmp_path):
     assert train.main([*arguments(models, photos, tmp_path, *chained), "--resume"]) == 4  # another run by now
 
 
+def test_other_weights_in_a_folder_or_another_run_around_it_are_another_training(models, photos, tmp_path, capsys):
+    run = tmp_path / "start"
+    shutil.copytree(models / "depth_anything", run / "foundation")
+    write_json(run / "version.json", {"config_hash": "of the start"})
+    args = [*arguments(models, photos, tmp_path, "MODEL.FOUNDATION", str(run / "foundation")), "--resume"]
+    assert train.main(args) == 0
+    assert train.main(args) == 0
+    write_json(run / "version.json", {"config_hash": "of another start"})
+    assert train.main(args) == 4
+    write_json(run / "version.json", {"config_hash": "of the start"})
+    file = run / "foundation" / "model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(file).items()}, file, metadata={"format": "pt"})
+    capsys.readouterr()
+    assert train.main(args) == 4
+    assert "another configuration" in capsys.readouterr().err
+
+
 def test_what_the_stage_needs_is_named(models, photos, tmp_path, capsys):
     config = CONFIGS / "self_distillation_image_folder.yaml"
     problems = {
@@ -296,7 +314,16 @@ def test_what_the_stage_needs_is_named(models, photos, tmp_path, capsys):
             load_config(config, override)
     assert train.main(arguments(models, photos, tmp_path, "MODEL.FOUNDATION", str(tmp_path / "nothing"))) == 4
     assert "MODEL.FOUNDATION: " in capsys.readouterr().err
-    teacher = ("STAGE", "teacher", "MODEL.DEPTH.PRETRAINED", "false", "MODEL.POSE_PRETRAINED", "false")
+    teacher = (
+        "STAGE",
+        "teacher",
+        "DATA.SQUARE_CROP",
+        "false",
+        "MODEL.DEPTH.PRETRAINED",
+        "false",
+        "MODEL.POSE_PRETRAINED",
+        "false",
+    )
     assert train.main(arguments(models, photos, tmp_path, *teacher, "MODEL.DEPTH.BACKBONE", "tiny")) == 2
     assert "DATA.FRAME_OFFSETS is empty, but STAGE teacher looks at neighbours" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import torch
 from made_batches import SOLVER, H, W, batch, network
 
 from ude import losses
-from ude.build.stages.student import upstream_of_student
+from ude.build.stages.student import models_of_student, upstream_of_student
 from ude.config.defaults import defaults
 from ude.engine import StudentModule, StudentWeights
 from ude.losses.ordinal import ordinal_pairs, pair_order
@@ -158,5 +158,7 @@ def test_a_student_builds_on_the_run_that_guides_it_and_not_on_a_folder_called_t
     cfg = defaults()
     cfg.MODEL.TEACHER, cfg.LOSS.ORDINAL = "runs/day", 0.1
     assert [path.parent.as_posix() for path in upstream_of_student(cfg)] == [".", "runs/day"]
+    assert models_of_student(cfg) == [cfg.MODEL.SEMANTIC]
     cfg.MODEL.ORDINAL = "runs/guide"
+    assert models_of_student(cfg) == [cfg.MODEL.SEMANTIC, "runs/guide"]
     assert [path.parent.as_posix() for path in upstream_of_student(cfg)] == [".", "runs/day", "runs/guide"]

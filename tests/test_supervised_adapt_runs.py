@@ -1,6 +1,7 @@
 """The supervised stage and that of real adverse frames as runs: frames, chains, resuming, and what they refuse."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cache_frames
@@ -298,9 +299,22 @@ def test_runs_that_are_not_there_are_named_by_their_key(runs, world_root, tmp_pa
     teacher = runs / "teacher_nuscenes"  # has no teacher of its own
     error = error_of(capsys, 2, [*args, "MODEL.TEACHER", str(teacher)])
     assert f"MODEL.DAY_TEACHER must name the run folder of the day teacher: {teacher}/config.yaml does not" in error
+    adapted = tmp_path / "adapted"  # its MODEL.TEACHER is a student
+    shutil.copytree(runs / "student_nuscenes", adapted)
+    text = (adapted / "config.yaml").read_text()
+    (adapted / "config.yaml").write_text(text.replace("STAGE: student", "STAGE: adapt"))
+    error = error_of(capsys, 2, [*args, "MODEL.TEACHER", str(adapted)])
+    assert f"MODEL.DAY_TEACHER must name the run folder of the day teacher: {adapted}/config.yaml does not" in error
     error = error_of(capsys, 2, [*args, "MODEL.DEPTH.NUM_SCALES", "2"])
     assert "num_scales is 2 but 1 in" in error
     assert "which STAGE adapt starts from" in error
+
+
+def test_day_frames_that_cannot_be_read_are_skipped_as_those_of_training(runs, world_root):
+    skip = ("LOSS.HISTOGRAM", "0.001", "DATA.ON_ERROR", "skip", "DATA.MAX_SKIPPED", "0.25")
+    cfg = config_of(*arguments("adapt_nuscenes", runs, world_root, *skip))
+    unreadable = adapt(cfg).day_frames.dataset.dataset.unreadable
+    assert (unreadable.on_error, unreadable.max_skipped) == ("skip", 0.25)
 
 
 def test_a_condition_without_frames_is_named(runs, world_root, tmp_path, capsys):

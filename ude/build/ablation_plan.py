@@ -1,7 +1,7 @@
 """What an ablation is to do, from its YAML file: teachers, translations, students, and the seeds of each."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,12 @@ TEACHER = "teacher"
 TRANSLATED = "translated"
 _KEYS = ("OUTPUT_DIR", "SPLIT", "SEEDS", "REFERENCE", "SET", "TEACHER", "TRANSLATION", "STUDENTS")
 _PART_KEYS = ("CONFIG", "SET", "SEEDS")
+_OWN = {
+    "SEED": "use SEEDS",
+    "NAME": "runs are named by their rows and seeds",
+    "OUTPUT_DIR": "set OUTPUT_DIR of the file, or on the command line",
+}
+"""What to do instead of changing the keys that an ablation sets itself, by key."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,14 @@ def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
         ConfigError: the file, or one of the configs as it changes them, is not right.
     """
     path = Path(path)
-    content = yaml_text.read(path)
+    content, pairs = yaml_text.read(path), list(zip(overrides[::2], overrides[1::2], strict=False))
     _require_keys(str(path), content, _KEYS, needed=("OUTPUT_DIR", "TEACHER", "TRANSLATION", "STUDENTS"))
     seeds = _seeds(str(path), content.get("SEEDS", [0]))
     common = content.get("SET") or {}
+    _require_free(f"{path}: SET", common)
+    _require_free("command line", [key for key, _ in pairs if key != "OUTPUT_DIR"])
     teacher = _part(path, TEACHER, content["TEACHER"], seeds, common)
     students = tuple(_part(path, name, value, seeds, common) for name, value in (content["STUDENTS"] or {}).items())
-    pairs = list(zip(overrides[::2], overrides[1::2], strict=False))
     ablation = Ablation(
         output=Path(dict(pairs).get("OUTPUT_DIR", content["OUTPUT_DIR"])),
         split=content.get("SPLIT", "test"),
@@ -98,19 +105,48 @@ def read_ablation(path: str | Path, overrides: Sequence[str] = ()) -> Ablation:
         translation=_part(path, TRANSLATED, content["TRANSLATION"], seeds, common, default=seeds[:1]),
         students=students,
     )
-    names = [ablation.run_name(part, 0) for part in ablation.parts]
-    if len(set(names)) < len(names) or TRANSLATED in [name.removesuffix("-0") for name in names]:
-        raise ConfigError(f"{path}: STUDENTS: two rows would share a run folder: {', '.join(names)}")
-    if ablation.reference and ablation.reference not in [part.name for part in ablation.parts]:
-        raise ConfigError(f"{path}: REFERENCE {ablation.reference} is no row of STUDENTS")
-    for part in (*ablation.parts, ablation.translation):  # before hours of work, not between them
-        ablation.config(part, part.seeds[0])
+    _require_fitting(path, ablation)
     return ablation
 
 
 def folder_of(seed: int) -> str:
     """Folder, among the translations of the first seed, of those of another one."""
     return f"seed-{seed}"
+
+
+def _require_fitting(path: Path, ablation: Ablation) -> None:
+    """Refuse before hours of work what would end between them, or compare what is not alike."""
+    if set(ablation.teacher.seeds) != set(ablation.seeds):
+        given, wanted = [*ablation.teacher.seeds], [*ablation.seeds]
+        raise ConfigError(f"{path}: TEACHER: SEEDS {given} must be those of the ablation, {wanted}; leave them out")
+    names = [ablation.run_name(part, 0) for part in ablation.parts]
+    if len(set(names)) < len(names) or TRANSLATED in [name.removesuffix("-0") for name in names]:
+        raise ConfigError(f"{path}: STUDENTS: two rows would share a run folder: {', '.join(names)}")
+    if ablation.reference and ablation.reference not in [part.name for part in ablation.parts]:
+        raise ConfigError(f"{path}: REFERENCE {ablation.reference} is no row of STUDENTS")
+    configs = {part.name: ablation.config(part, part.seeds[0]) for part in (*ablation.parts, ablation.translation)}
+    _require_translated(path, ablation, configs)
+
+    from .sources import require_evaluation_split  # slow to import
+
+    for part in ablation.parts:
+        require_evaluation_split(configs[part.name], ablation.split, option=f"{path}: SPLIT")
+
+
+def _require_translated(path: Path, ablation: Ablation, configs: Mapping[str, CfgNode]) -> None:
+    """Check that the translations of the ablation will have all conditions that its students draw from."""
+    from .sources import uses_translations
+
+    made = [*configs[TRANSLATED].TRANSLATOR.CONDITIONS]
+    known = [*made, *(f"{condition}-{seed}" for seed in ablation.translation.seeds[1:] for condition in made)]
+    for part in ablation.students:
+        cfg = configs[part.name]
+        ours = uses_translations(cfg) and Path(cfg.DATA.TRANSLATED.ROOT) == ablation.output / TRANSLATED
+        if ours and (absent := [name for name in cfg.DATA.TRANSLATED.CONDITIONS if name not in known]):
+            raise ConfigError(
+                f"{path}: {part.name}: DATA.TRANSLATED.CONDITIONS: {', '.join(absent)} will not be translated; choose "
+                f"among {', '.join(known)}, or add it to TRANSLATOR.CONDITIONS or the SEEDS of TRANSLATION"
+            )
 
 
 def _part(
@@ -127,7 +163,16 @@ def _part(
     own = _seeds(where, content.get("SEEDS", list(default or seeds)))
     if not set(own) <= set(seeds):
         raise ConfigError(f"{where}: SEEDS {[*own]} must be among those of the ablation, {[*seeds]}")
-    return Part(str(name), path.parent / str(content["CONFIG"]), {**common, **(content.get("SET") or {})}, own)
+    changes = content.get("SET") or {}
+    _require_free(f"{where}: SET", changes)
+    return Part(str(name), path.parent / str(content["CONFIG"]), {**common, **changes}, own)
+
+
+def _require_free(where: str, keys: Iterable[str]) -> None:
+    """Refuse to change a key that the ablation sets itself."""
+    for key in keys:
+        if key in _OWN:
+            raise ConfigError(f"{where}: {key} is the ablation's own; {_OWN[key]}")
 
 
 def _require_keys(where: str, content: Any, known: tuple[str, ...], *, needed: tuple[str, ...]) -> None:

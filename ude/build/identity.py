@@ -9,7 +9,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from ude.config import config_hash
-from ude.files import DataError, read_json
+from ude.files import DataError, read_json, sha256
 from ude.files.provenance import provenance
 
 _DATA = (
@@ -26,6 +26,7 @@ LEARNED_FROM = (
     *(f"DATA.{key}" for key in _DATA),
 )
 """Keys that change what a training learns."""
+_WEIGHTS = (".safetensors", ".bin")
 
 
 def identity(
@@ -62,6 +63,13 @@ def upstream_runs(cfg: CfgNode, parts: Sequence[str]) -> list[Path]:
     folders = {key: Path(cfg.TRANSLATOR[key]) for key in ("DEPTH_MODEL", *parts) if cfg.TRANSLATOR[key]}
     runs = [path for key, folder in folders.items() for path in (folder, *([folder.parent] if key in parts else []))]
     return [run / "version.json" for run in dict.fromkeys(runs) if run.is_dir() and run != Path()]
+
+
+def weights_digests(name: str) -> list[str]:
+    """SHA-256 of the weights that lie in a local folder itself; none of a hub id and of a run's folder."""
+    folder = Path(name)
+    files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS) if name and folder.is_dir() else []
+    return [sha256(file) for file in files]
 
 
 @contextmanager

@@ -81,9 +81,9 @@ def evaluation_source(cfg: CfgNode, split: str) -> FrameSource:
     return _restricted(cfg, _source(cfg, split, training=False))
 
 
-def require_evaluation_split(cfg: CfgNode, split: str) -> None:
-    """Refuse a split to evaluate on that is neither one of the source nor a file."""
-    _require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else "--split")
+def require_evaluation_split(cfg: CfgNode, split: str, *, option: str = "--split") -> None:
+    """Refuse a split to evaluate on that is neither one of the source nor a file; ``option`` is where it is from."""
+    _require_split(cfg, split, "DATA.SPLIT_VAL" if split == cfg.DATA.SPLIT_VAL else option)
 
 
 def official_splits(cfg: CfgNode) -> tuple[str, ...]:

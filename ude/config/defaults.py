@@ -152,7 +152,8 @@ _C.LOSS.VELOCITY = 0.02  # weight
 _C.LOSS.DISTILLATION = 1.0  # weight
 _C.LOSS.RELIABILITY = "teacher_better"  # pixels kept in distillation: teacher_better | as_printed | off
 _C.LOSS.RELIABILITY_SOURCES = "min"  # how the errors of several sources become one: min | mean
-# Pixels that leave the view of every source: compared as the others, against the smeared border; kept or dropped
+# Pixels that leave the view of every source: compared as the others, against the smeared border; kept or dropped.
+# With LOSS.RELIABILITY_REGIONS drop leaves out the regions of which nothing is seen, no single pixels
 _C.LOSS.RELIABILITY_OUT_OF_VIEW = "compare"  # compare | keep | drop
 _C.LOSS.RELIABILITY_MARGIN = 0.0  # errors (0..1) no further apart tie, and the teacher is believed: sky, plain walls
 _C.LOSS.RELIABILITY_REGIONS = 0  # superpixels per frame whose mean errors are compared; 0 = pixel by pixel

@@ -46,14 +46,20 @@ def _contradictions(config: CfgNode) -> Iterator[tuple[str, str]]:
         yield from _contradictions_of_student(config)
     if config.STAGE == "adapt":
         yield from _contradictions_of_adapt(config)
-    elif config.DATA.CONDITIONS:
-        meaning = f"() when STAGE is {config.STAGE}, which learns from day-clear frames"
-        yield "DATA.CONDITIONS", f"must be {meaning}, got {config.DATA.CONDITIONS}"
     if config.STAGE == "self_distillation":
         yield from _contradictions_of_self_distillation(config)
+    yield from _keys_of_other_stages(config)
     yield from problems_of_monitor(config)
     if config.TRANSLATOR.KIND == "diffusion":
         yield from _contradictions_of_diffusion(config.TRANSLATOR)
+
+
+def _keys_of_other_stages(config: CfgNode) -> Iterator[tuple[str, str]]:
+    if config.DATA.CONDITIONS and config.STAGE != "adapt":
+        meaning = f"() when STAGE is {config.STAGE}, which learns from day-clear frames"
+        yield "DATA.CONDITIONS", f"must be {meaning}, got {config.DATA.CONDITIONS}"
+    if config.DATA.SQUARE_CROP and config.STAGE != "self_distillation":
+        yield "DATA.SQUARE_CROP", f"must be false when STAGE is {config.STAGE}, which trains on whole frames; got true"
 
 
 def _contradictions_of_network(depth: CfgNode) -> Iterator[tuple[str, str]]:
@@ -87,11 +93,22 @@ def _contradictions_of_student(config: CfgNode) -> Iterator[tuple[str, str]]:
             yield f"LOSS.{term}", f"must be 0 with MODEL.DEPTH.ENCODER frozen, which it could not change, got {weight}"
     if config.MODEL.INIT_FROM_TEACHER and config.MODEL.DEPTH.WEIGHTS:
         yield "MODEL.DEPTH.WEIGHTS", "must be '' when the student starts from its teacher (MODEL.INIT_FROM_TEACHER)"
+    yield from _nothing_to_learn(config)
     if config.LOSS.RELIABILITY == "off":
         for key, usual in defaults().LOSS.items():
             if key.startswith("RELIABILITY_") and (value := config.LOSS[key]) != usual:
                 remedy = "leave it out, or set LOSS.RELIABILITY teacher_better"
                 yield f"LOSS.{key}", f"has no effect with LOSS.RELIABILITY off, got {value!r}; {remedy}"
+
+
+def _nothing_to_learn(config: CfgNode) -> Iterator[tuple[str, str]]:
+    """What leaves a student without a loss, or its encoder at random weights."""
+    if not any(config.LOSS[term] for term in ("DISTILLATION", "SEMANTIC", "FEATURES", "ORDINAL")):
+        yield "LOSS.DISTILLATION", "must be above 0 when LOSS.SEMANTIC, FEATURES and ORDINAL are 0, too; got 0"
+    fresh = not config.MODEL.INIT_FROM_TEACHER and not config.MODEL.DEPTH.PRETRAINED
+    if config.MODEL.DEPTH.ENCODER == "frozen" and fresh:
+        meaning = "train with random weights; or set MODEL.INIT_FROM_TEACHER or MODEL.DEPTH.PRETRAINED true"
+        yield "MODEL.DEPTH.ENCODER", f"must be {meaning}, got 'frozen'"
 
 
 def _contradictions_of_adapt(config: CfgNode) -> Iterator[tuple[str, str]]:

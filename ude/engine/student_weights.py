@@ -14,7 +14,8 @@ class StudentWeights:
         reliability: ``teacher_better``, ``as_printed`` or ``off``.
         ssim_weight: share of DSSIM in the errors that the reliability compares.
         reliability_sources: ``min`` or ``mean``, how the errors of several sources become one.
-        reliability_out_of_view: ``compare``, ``keep`` or ``drop``; what happens to pixels that no source sees.
+        reliability_out_of_view: ``compare``, ``keep`` or ``drop``; what happens to pixels that no source sees; with
+            ``reliability_regions``, drop leaves out the regions of which nothing is seen, no single pixels.
         reliability_margin: by how much the teacher's error may be larger in a tie.
         reliability_regions: superpixels per frame over which errors are averaged; 0 compares pixels.
         features: weight of the feature consistency; 0 leaves it out.

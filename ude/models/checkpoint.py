@@ -124,6 +124,8 @@ def _loading(name: str) -> Iterator[None]:
             raise DataError(
                 f"{name} cannot be loaded: {reason}; the folder is incomplete or damaged: write or download it again"
             ) from error
+        if name.startswith(("/", ".", "~")):
+            raise DataError(f"{name} cannot be loaded: no such folder; correct the path, or name a hub id") from error
         again = " --force-download" if isinstance(error, SafetensorError) else ""
         raise DataError(
             f"{name} cannot be loaded: it is no folder here, and the hub gave: {reason}; name a local folder, or "

@@ -56,11 +56,15 @@ def upstream_of_adapt(cfg: CfgNode) -> list[Path]:
 
 
 def _day_teacher(cfg: CfgNode) -> str:
-    """Run folder or hub id of the day teacher: the one that the config names, else that of the student's run, or ""."""
+    """Run folder or hub id of the day teacher: the one that the config names, else that of the student's run, or "".
+
+    MODEL.TEACHER of any other run is no day teacher: that of an adapted one is a student.
+    """
     if cfg.MODEL.DAY_TEACHER:
         return cfg.MODEL.DAY_TEACHER
     try:
-        return str(yaml_text.read(Path(cfg.MODEL.TEACHER) / "config.yaml")["MODEL"]["TEACHER"])
+        run = yaml_text.read(Path(cfg.MODEL.TEACHER) / "config.yaml")
+        return str(run["MODEL"]["TEACHER"]) if run["STAGE"] == "student" else ""
     except (OSError, ConfigError, TypeError, KeyError):
         return ""
 
@@ -68,6 +72,12 @@ def _day_teacher(cfg: CfgNode) -> str:
 def _day_frames(cfg: CfgNode) -> DataLoader:
     """Batches of day-clear frames of DATA.SPLIT_TRAIN."""
     with naming("LOSS.HISTOGRAM"):
-        frames = TrainingFrames(day_source(cfg), size=cfg.DATA.SIZE, offsets=())
+        frames = TrainingFrames(
+            day_source(cfg),
+            size=cfg.DATA.SIZE,
+            offsets=(),
+            on_error=cfg.DATA.ON_ERROR,
+            max_skipped=cfg.DATA.MAX_SKIPPED,
+        )
     chosen = torch.linspace(0, len(frames) - 1, min(DAY_FRAMES, len(frames))).long().tolist()
     return DataLoader(Subset(frames, chosen), batch_size=cfg.SOLVER.BATCH_SIZE, collate_fn=collate_once)

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 from ude.config import config_hash
 from ude.engine.self_distillation import SelfDistillationModule, SelfDistillationOptions
 from ude.engine.teacher_cache import TeacherCache
-from ude.models.foundation import FoundationDepth
+from ude.models.foundation import FOLDER, FoundationDepth
 
 from ..identity import LEARNED_FROM, naming
 from ..runs import module_options, run_folder
@@ -32,5 +32,12 @@ def self_distillation(cfg: CfgNode) -> SelfDistillationModule:
 
 
 def upstream_of_self_distillation(cfg: CfgNode) -> list[Path]:
-    """What it is made from: its translations, and the run of the model where it is one of ours."""
-    return [Path(cfg.MODEL.FOUNDATION) / "version.json", Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
+    """What it is made from: its translations, and the run of the model where it is one of ours or lies in one."""
+    model = Path(cfg.MODEL.FOUNDATION)
+    runs = [model, *([model.parent] if model.name == FOLDER else [])]
+    return [*(run / "version.json" for run in runs), Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json"]
+
+
+def models_of_self_distillation(cfg: CfgNode) -> list[str]:
+    """The models of others that it is made from."""
+    return [cfg.MODEL.FOUNDATION]

@@ -63,6 +63,12 @@ def upstream_of_student(cfg: CfgNode) -> list[Path]:
     return [Path(cfg.DATA.TRANSLATED.ROOT) / "translation.json", *(Path(run) / "version.json" for run in runs)]
 
 
+def models_of_student(cfg: CfgNode) -> list[str]:
+    """The models of others that a student learns from, besides its teacher."""
+    used = {"SEMANTIC": cfg.LOSS.SEMANTIC, "ORDINAL": cfg.LOSS.ORDINAL}
+    return [cfg.MODEL[key] for key, weight in used.items() if weight and cfg.MODEL[key] != "teacher"]
+
+
 def _semantic_encoder(cfg: CfgNode, network: DepthNet, teacher: DepthNet) -> DinoFeatures | None:
     """The encoder of the semantic loss; None for the teacher's own."""
     if cfg.LOSS.FEATURES or (cfg.LOSS.SEMANTIC and cfg.MODEL.SEMANTIC == "teacher"):
