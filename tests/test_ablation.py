@@ -200,7 +200,12 @@ def test_the_ablation_of_the_sample_world_compares_the_recipe_of_its_yaml():
 
 
 @pytest.mark.parametrize(
-    "name", ["teacher_resnet18_nuscenes", "student_md4all_nuscenes", "student_md4all_resnet18_nuscenes"]
+    "name",
+    [
+        pytest.param("teacher_resnet18_nuscenes", marks=pytest.mark.slow),
+        "student_md4all_nuscenes",
+        "student_md4all_resnet18_nuscenes",
+    ],
 )
 def test_recipes_of_md4all_train(finished, world_root, tmp_path, name):
     _, output = finished

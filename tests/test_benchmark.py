@@ -286,6 +286,7 @@ def test_a_cache_that_keeps_nothing_is_not_measured(monkeypatch, capsys):
     assert "runs of the cached teachers after the first is 2 (at most 0)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_translate_runs_with_images_that_equal_those_of_the_plain_loop(tmp_path):
     out = tmp_path / "out.json"
     assert benchmark.main(["translate", "--quick", "--json", str(out)]) == 0
@@ -295,6 +296,7 @@ def test_translate_runs_with_images_that_equal_those_of_the_plain_loop(tmp_path)
     assert 0 <= found["equality"][0]["value"] <= found["equality"][0]["bound"] == 1 / 255
 
 
+@pytest.mark.slow
 def test_distill_and_infer_run(tmp_path):
     out = tmp_path / "out.json"
     assert benchmark.main(["distill", "infer", "--quick", "--backbone", "resnet_small", "--json", str(out)]) == 0

@@ -14,6 +14,7 @@ from ude.data import images
 from ude.data.jitter import color_jitter
 
 
+@pytest.mark.slow
 def test_loader_and_jitter_run_with_equal_pixels(tmp_path, capsys):
     out = tmp_path / "out.json"
     assert benchmark.main(["loader", "jitter", "--quick", "--json", str(out)]) == 0

@@ -60,7 +60,7 @@ def pages():
     }
 
 
-@pytest.mark.parametrize("scheme", [0, 1], ids=["dark", "light"])
+@pytest.mark.parametrize("scheme", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["dark", "light"])
 def test_a_browser_draws_the_pictures_on_a_light_or_dark_page(tmp_path, scheme):
     page, shot = tmp_path / "report.html", tmp_path / "shot.png"
     pictures = Report(title="t", gallery=made_gallery(["a", "b"]))  # no other part is as colourful

@@ -208,7 +208,7 @@ def _resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_two_hundred_batches_leak_neither_memory_nor_files(tmp_path, workers):
     source = PhotographedStreet(tmp_path / "data", 100)
     frames = TrainingFrames(source, size=(96, 160), offsets=(-1, 1))  # a batch takes 276 kB
