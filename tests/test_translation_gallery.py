@@ -233,6 +233,7 @@ def test_the_page_has_its_ground_and_fits_at_every_width(tmp_path, width, scheme
     page, shot = write_gallery(tmp_path, rows, title="Run"), tmp_path / "shot.png"
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += [f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},900"]
+    command += ["--virtual-time-budget=3000"]  # a busy machine would be pictured before the page has its width
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", page.as_uri()]
     subprocess.run(command, capture_output=True, timeout=120, check=True)
     pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
