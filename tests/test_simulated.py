@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ude.data.images import resize_image
 from ude.translation import CONDITIONS, Condition
 from ude.translation.simulated import SimulatedTranslator
 from ude.translation.simulated.camera import blur
@@ -112,12 +113,17 @@ def test_the_night_sky_is_dark():
     assert float(nights[:, sky].median()) < 0.2
 
 
-def test_rain_takes_colour_and_contrast_away():
+def test_rain_takes_contrast_away():
     seeds = list(range(12))
     days = torch.stack([street_scene(seed)[0] for seed in seeds])
-    rains = translate("rain", seeds)
-    assert float(saturation(rains).mean()) < 0.8 * float(saturation(days).mean())
-    assert float(luminance(rains).std()) < float(luminance(days).std())
+    assert float(luminance(translate("rain", seeds)).std()) < float(luminance(days).std())
+
+
+def test_rain_takes_colour_from_rendered_streets(train):
+    days = [resize_image(train.image(index), (H, W)).float() / 255 for index in range(8)]
+    inverse_depth = plane_inverse_depth().clamp(min=1 / 40)  # a road that ends at a wall
+    rains = translate("rain", list(range(8)), [(day, inverse_depth) for day in days])
+    assert float(saturation(rains).mean()) < 0.62 * float(saturation(torch.stack(days)).mean())
 
 
 def test_the_veil_has_its_closed_form_and_grows_with_depth():
@@ -263,7 +269,7 @@ def test_only_what_is_blue_and_upright_is_glass():
 
 def test_the_lit_windows_are_the_panes_that_the_image_shows():
     image, view, panes = windows_on(wall=(0.5, 0.4, 0.3), pane=(0.3, 0.45, 0.7))
-    grid = {"lit": torch.ones(4, 4), "pitch": (2.0, 3.0)}
+    grid = {"lit": torch.ones(4, 4), "pitch": (2.0, 3.0), "guess": True}
     facade = torch.ones(H, W, dtype=torch.bool)
     corner = 4, W - 30
     area, shine = window_grid(view, facade, glass_mask(image, view), corner, **grid)
@@ -271,7 +277,7 @@ def test_the_lit_windows_are_the_panes_that_the_image_shows():
     assert float(shine[~panes[area]].max()) < 0.1
     area, shine = window_grid(view, facade, torch.zeros(H, W), corner, **grid)
     assert 0.2 < float(shine.mean()) < 0.6  # panes of its own, apart from each other
-    assert float(window_grid(view, facade, torch.zeros(H, W), corner, **grid, guess=False)[1].max()) == 0
+    assert float(window_grid(view, facade, torch.zeros(H, W), corner, **grid | {"guess": False})[1].max()) == 0
     rare = torch.zeros(H, W)
     rare[corner[0] : corner[0] + 2, corner[1] : corner[1] + 4] = 1  # a reflex, no panes
     assert torch.equal(window_grid(view, facade, rare, corner, **grid)[1], shine)

@@ -55,7 +55,7 @@ def window_grid(
     *,
     lit: Tensor,
     pitch: tuple[float, float],
-    guess: bool = True,
+    guess: bool,
 ) -> tuple[tuple[slice, slice], Tensor]:
     """A grid of windows that lies on the facade at a pixel: the part (rows, columns) of the image and its brightness.
 
