@@ -35,12 +35,13 @@ def meets(condition, images):
 
 def test_the_papers_phrase_comes_first_and_there_are_several_different_ones():
     first = {"night": "At night", "rain": "In a rainy day", "snow": "In a snowy day", "fog": "In a foggy day"}
+    ours = {"night_rain", "day", "opaque", "tom"}
     for name, condition in CONDITIONS.items():
         assert condition.name == name
         assert condition.phrases[0] == first.get(name, condition.phrases[0])
         assert len(condition.phrases) == len(set(condition.phrases)) >= 5
         assert max(len(phrase) for phrase in condition.phrases) <= MAX_PHRASE
-    assert set(CONDITIONS) == {*first, "day", "opaque", "tom"}
+    assert set(CONDITIONS) == {*first, *ours}
 
 
 def test_without_a_caption_the_seed_draws_every_phrase_and_with_one_the_first_is_taken():
@@ -51,9 +52,10 @@ def test_without_a_caption_the_seed_draws_every_phrase_and_with_one_the_first_is
 
 
 def test_no_condition_rules_out_what_it_asks_for():
-    words = {"night": "night", "rain": "rain", "snow": "snow", "fog": "fog", "tom": "glass"}
+    words = {"night": "night", "rain": "rain", "night_rain": "night", "snow": "snow", "fog": "fog", "tom": "glass"}
     for name, word in words.items():
         assert word not in CONDITIONS[name].negative
+    assert "rain" not in CONDITIONS["night_rain"].negative
     assert "daylight" in CONDITIONS["night"].negative
     assert "night" in CONDITIONS["day"].negative
 
@@ -79,12 +81,14 @@ def test_limits_let_through_what_a_condition_looks_like_and_stop_another():
         "snow": picture(grey, 0.8),
         "fog": picture((0.7, 0.7, 0.7), 0.55),
         "night": picture(black, 0.5, spots=8),
+        "night_rain": picture(black, 0.5, spots=8),
     }
     for name, image in pictures.items():
         assert meets(CONDITIONS[name], image), name
     for name in ("day", "rain", "snow", "fog"):
         assert not meets(CONDITIONS[name], pictures["night"]), name
         assert not meets(CONDITIONS["night"], pictures[name]), name
+        assert not meets(CONDITIONS["night_rain"], pictures[name]), name
 
 
 def test_the_file_adds_conditions_and_changes_parts_of_built_in_ones(tmp_path):

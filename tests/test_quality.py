@@ -89,8 +89,8 @@ def streets(train, val) -> tuple[Tensor, Tensor]:
     return torch.stack(frames), depth.expand(len(frames), 1, -1, -1)
 
 
-@pytest.mark.parametrize("condition", ["night", "rain"])
-def test_at_least_95_percent_of_the_simulated_results_and_no_bad_one_pass(streets, condition):
+@pytest.mark.parametrize(("condition", "share"), [("night", 0.95), ("rain", 0.95), ("night_rain", 0.85)])
+def test_nearly_all_of_the_simulated_results_and_no_bad_one_pass(streets, condition, share):
     frames, depth = streets
     translator, chosen = SimulatedTranslator(), CONDITIONS[condition]
     results = [
@@ -98,8 +98,8 @@ def test_at_least_95_percent_of_the_simulated_results_and_no_bad_one_pass(street
     ]
     gate = QualityGate(chosen, least_structure=mismatched_threshold(frames, results[0]))
     kept = [verdict for result in results for verdict in gate(frames, result)]
-    assert len(kept) == 60  # 120 with the other condition
-    assert sum(verdict.accepted for verdict in kept) >= 57, [verdict.reason for verdict in kept]
+    assert len(kept) == 60  # 180 with the other conditions
+    assert sum(verdict.accepted for verdict in kept) >= 60 * share, [verdict.reason for verdict in kept]
 
     noise = torch.rand(frames.shape, generator=torch.Generator().manual_seed(0))
     assert reason(gate, frames, torch.zeros_like(frames)) == "black"

@@ -126,6 +126,30 @@ def test_rain_takes_colour_from_rendered_streets(train):
     assert float(saturation(rains).mean()) < 0.62 * float(saturation(torch.stack(days)).mean())
 
 
+def test_the_road_of_a_rainy_night_mirrors_the_lights_above_it():
+    seeds = list(range(20))
+    scenes = [street_scene(seed) for seed in seeds]
+
+    def likeness(condition):
+        """Mean correlation over columns of the brightest light above the road and the mean light of the road."""
+        made = luminance(translate(condition, seeds, scenes))
+        pairs = torch.stack([made[:, 15:46].amax(1), made[:, 60:80].mean(1)], 1)
+        return float(torch.stack([torch.corrcoef(pair)[0, 1] for pair in pairs]).mean())
+
+    assert likeness("night_rain") > 0.6  # 0.75 of 40 streets
+    assert likeness("night") < 0.4  # 0.27
+
+
+def test_the_clouds_of_a_rainy_night_glow_and_are_darker_than_by_day():
+    seeds = list(range(20))
+    scenes = [street_scene(seed) for seed in seeds]
+    skies = torch.stack([street(*scene).sky > 0.9 for scene in scenes])
+    wet, dry, rain = (
+        float(luminance(translate(name, seeds, scenes))[skies].mean()) for name in ("night_rain", "night", "rain")
+    )
+    assert 1.3 * dry < wet < 0.5 * rain
+
+
 def test_the_veil_has_its_closed_form_and_grows_with_depth():
     depth = torch.linspace(0, 300, 31)[None]
     light, air = torch.full((3, 1, 31), 0.2), torch.tensor([0.6, 0.7, 0.8]).view(3, 1, 1)
@@ -353,7 +377,7 @@ def test_missing_depth_or_seeds_and_unknown_conditions_are_errors():
         translate("night", [1, 2], [street_scene(0)])
     image, inverse_depth = street_scene(0)
     dusk = Condition("dusk", ("At dusk",))
-    with pytest.raises(ValueError, match="knows night, rain, snow, fog, not 'dusk'"):
+    with pytest.raises(ValueError, match="knows night, rain, night_rain, snow, fog, not 'dusk'"):
         SimulatedTranslator()(image[None], condition=dusk, seeds=[0], depth=inverse_depth[None, None])
 
 

@@ -38,8 +38,14 @@ def hashes(*overrides, name="demo_translate"):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("TRANSLATOR.CONDITIONS", "[nigth]"), "CONDITIONS: must be among night, rain, snow, fog, got nigth"),
-        (("TRANSLATOR.CONDITIONS", "[tom]"), r"TRANSLATOR.KIND simulated knows night, rain, snow, fog, got tom"),
+        (
+            ("TRANSLATOR.CONDITIONS", "[nigth]"),
+            "CONDITIONS: must be among night, rain, night_rain, snow, fog, got nigth",
+        ),
+        (
+            ("TRANSLATOR.CONDITIONS", "[tom]"),
+            r"TRANSLATOR.KIND simulated knows night, rain, night_rain, snow, fog, got tom",
+        ),
         (("TRANSLATOR.MATCH_BRIGHTNESS", "[snow]"), "snow is not among TRANSLATOR.CONDITIONS"),
         (("TRANSLATOR.MATCH_BRIGHTNESS", "[night]"), "TRANSLATOR.REFERENCES is empty; name the folder of images"),
         (("TRANSLATOR.DEPTH_MODEL", "''"), "TRANSLATOR.DEPTH_MODEL is empty; name a teacher's run folder"),

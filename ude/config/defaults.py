@@ -45,7 +45,7 @@ _C.DATA.TRANSLATED.PROB = "auto"  # probability of a translated frame; auto = n 
 
 _C.TRANSLATOR = CfgNode()
 _C.TRANSLATOR.KIND = "simulated"  # simulated | diffusion
-_C.TRANSLATOR.CONDITIONS = ("night", "rain")  # night, rain, snow, fog, or names in TRANSLATOR.CONDITIONS_FILE
+_C.TRANSLATOR.CONDITIONS = ("night", "rain")  # or night_rain, snow, fog, those of CONDITIONS_FILE
 _C.TRANSLATOR.CONDITIONS_FILE = ""  # YAML file with conditions of your own: phrases, negative prompt, ranges
 # Images to make of the conditions' words alone, with a PIPELINE that takes nothing else; 0 = translate frames of DATA
 _C.TRANSLATOR.GENERATE = 0

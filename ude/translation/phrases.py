@@ -30,6 +30,17 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Steady rain in a suburb, mirror-like asphalt, dull light",
         "A thunderstorm over the town, dim light, streaks of rain",
     ),
+    "night_rain": (
+        "In a rainy night",
+        "In a rainy night, wet road with reflections of street lamps and head lights",
+        "A dark street in heavy rain at night, seen through a wet windscreen",
+        "Drizzle over a city road at night with glowing puddles, dash cam photo",
+        "Tail lights and spray on a motorway in a rainy night",
+        "Rain drops on the camera lens, blurred lamps on a dark street",
+        "A soaked avenue after midnight, neon signs mirrored in black asphalt",
+        "A downpour on a badly lit suburban road at night, noisy camera image",
+        "Oncoming head lights on a wet road under a black sky",
+    ),
     "snow": (
         "In a snowy day",
         "In a snowy day, snow on the road and on parked cars",
@@ -79,6 +90,7 @@ objects that `tom` turns into transparent and mirroring ones; `day` is for train
 NEGATIVES: dict[str, str] = {
     "night": f"daylight, sun, blue sky, {COMMON_NEGATIVE}",
     "rain": f"sunshine, blue sky, dry road, night, {COMMON_NEGATIVE}",
+    "night_rain": f"daylight, sun, blue sky, dry road, {COMMON_NEGATIVE}",
     "snow": f"sunshine, blue sky, green grass, night, {COMMON_NEGATIVE}",
     "fog": f"sunshine, blue sky, clear air, night, {COMMON_NEGATIVE}",
     "day": f"night, darkness, rain, snow, fog, {COMMON_NEGATIVE}",
@@ -89,6 +101,7 @@ NEGATIVES: dict[str, str] = {
 LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "night": {"luminance": (0.005, 0.48), "sky_luminance": (0.0, 0.42), "bright_share": (0.0, 0.35)},
     "rain": {"luminance": (0.15, 0.9), "sky_luminance": (0.25, 1.0), "dark_share": (0.0, 0.5), "saturation": (0, 0.45)},
+    "night_rain": {"luminance": (0.005, 0.48), "sky_luminance": (0.0, 0.42), "bright_share": (0.0, 0.35)},
     "snow": {"luminance": (0.3, 0.97), "sky_luminance": (0.3, 1.0), "dark_share": (0.0, 0.4), "saturation": (0, 0.4)},
     "fog": {"luminance": (0.25, 0.97), "sky_luminance": (0.3, 1.0), "contrast": (0.01, 0.26), "saturation": (0, 0.4)},
     "day": {"luminance": (0.2, 0.95), "sky_luminance": (0.25, 1.0), "dark_share": (0.0, 0.5)},

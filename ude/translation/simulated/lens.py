@@ -24,7 +24,7 @@ def streaks(light: Tensor, generator: Generator, *, air: Tensor) -> Tensor:
     Args:
         light: linear light (3, H, W).
         generator: source of the draws (CPU).
-        air: light of the sky (3, 1, 1), which the drops refract.
+        air: light that the drops refract, of the sky (3, 1, 1) or of what is around each pixel (3, H, W).
     """
     pixels = light.shape[1] * light.shape[2]
     length = max(3, int(uniform(generator, 8, 40) * light.shape[1] / 320))

@@ -47,6 +47,11 @@ def night(image: Tensor, street: Street, generator: Generator) -> Tensor:
         street: geometry of the frame.
         generator: source of every draw: lamps, exposure, tint and noise (CPU).
     """
+    return record(lamp_light(image, street, generator), generator)
+
+
+def lamp_light(image: Tensor, street: Street, generator: Generator) -> Tensor:
+    """Linear light (3, H, W) of the street by its lamps, head lamps and windows, exposed; arguments as of `night`."""
     surface = reflectance(image, street, flatten=uniform(generator, 0.2, 0.8))
     surface = saturate(surface, uniform(generator, 0.4, 1.1)).clamp(min=0)
     glass = glass_mask(image, street)
@@ -59,7 +64,7 @@ def night(image: Tensor, street: Street, generator: Generator) -> Tensor:
     spill = blur(emitted.clamp(max=6), image.shape[2] / 14)  # windows and lamps light what is around them
     light = irradiance(street, generator, lamps) + log_uniform(generator, 0.2, 3) * spill
     reflected = surface * light + night_sky(street, generator)
-    return record(expose(reflected, generator) + log_uniform(generator, 0.4, 1.6) * emitted, generator)
+    return expose(reflected, generator) + log_uniform(generator, 0.4, 1.6) * emitted
 
 
 def reflectance(image: Tensor, street: Street, *, flatten: float) -> Tensor:

@@ -12,12 +12,14 @@ from torch import Generator, Tensor
 
 from ..conditions import Condition
 from .night import night
+from .rainy_night import rainy_night
 from .scene import Street, street
 from .weather import fog, rain, snow
 
 WEATHERS: dict[str, Callable[[Tensor, Street, Generator], Tensor]] = {
     "night": night,
     "rain": rain,
+    "night_rain": rainy_night,
     "snow": snow,
     "fog": fog,
 }
