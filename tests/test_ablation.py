@@ -142,7 +142,7 @@ def test_gap_closed_compares_a_seed_with_the_teacher_of_that_seed():
             {"TEACHER": {"CONFIG": str(CONFIGS / "demo_teacher.yaml"), "SEEDS": [1]}},
             "TEACHER: SEEDS [1] must be those of the ablation, [0, 1]",
         ),
-        ({"TRANSLATION": {**PLAN["TRANSLATION"], "SEEDS": [7]}}, "must be among those"),
+        ({"STUDENTS": {"a": {"CONFIG": str(CONFIGS / "demo_student.yaml"), "SEEDS": [7]}}}, "must be among those"),
         ({"SET": {"SEED": 3}}, "ablation.yaml: SET: SEED is the ablation's own; use SEEDS"),
         ({"TEACHER": {**PLAN["TEACHER"], "SET": {"OUTPUT_DIR": "x"}}}, "teacher: SET: OUTPUT_DIR is the ablation's"),
         ({"TRANSLATION": {**PLAN["TRANSLATION"], "SET": {"NAME": "x"}}}, "translated: SET: NAME is the ablation's own"),
@@ -197,6 +197,22 @@ def test_the_ablation_of_the_sample_world_compares_the_recipe_of_its_yaml():
         share = auto if data.TRANSLATED.PROB == "auto" else data.TRANSLATED.PROB
         assert share == pytest.approx(2 / 3, abs=1e-3)
     assert found.parts[0].seeds == recipe.seeds == (0, 1, 2)
+
+
+def test_the_ablation_on_resnet_18_differs_from_the_other_one_in_the_network_alone():
+    small, large = (
+        read_ablation(CONFIGS / "ablation" / name) for name in ("sample_world.yaml", "sample_world_resnet18.yaml")
+    )
+    by_name = {part.name: part for part in small.parts}
+    assert len(large.parts) == 3
+    for part in large.parts:
+        own, other = large.config(part, 0), small.config(by_name[part.name], 0)
+        assert own.MODEL.DEPTH.BACKBONE == "resnet18"
+        for config in (own, other):
+            config.defrost()
+            config.MODEL.DEPTH = None
+            config.OUTPUT_DIR = config.MODEL.TEACHER = config.DATA.TRANSLATED.ROOT = ""
+        assert own == other
 
 
 @pytest.mark.parametrize(

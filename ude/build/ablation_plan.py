@@ -161,7 +161,7 @@ def _part(
     where = f"{path}: {name}"
     _require_keys(where, content, _PART_KEYS, needed=("CONFIG",))
     own = _seeds(where, content.get("SEEDS", list(default or seeds)))
-    if not set(own) <= set(seeds):
+    if name != TRANSLATED and not set(own) <= set(seeds):  # each has a teacher of its own; translations share one
         raise ConfigError(f"{where}: SEEDS {[*own]} must be among those of the ablation, {[*seeds]}")
     changes = content.get("SET") or {}
     _require_free(f"{where}: SET", changes)
