@@ -1,51 +1,18 @@
 """What a browser makes of a report: it draws it in both schemes, at every width and on paper, and runs nothing."""
 
-import json
 import re
-import shutil
-import subprocess
-from html import escape, unescape
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 import pytest
+from browser import browse, console, needs_browser, probe
 from made_report import HOSTILE, LATEX, LONG, full_report, made_gallery
 from PIL import Image
 
 from ude.evaluation.report import Report, render_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+pytestmark = needs_browser
 WIDTHS = (420, 1400)
-# outside of the reports, whose own policy stands: every report in a frame as wide as a window would be
-PROBE = """<!doctype html><body>%s<script>
-addEventListener('load', () => { document.body.dataset.probe = JSON.stringify([...document.querySelectorAll('iframe')]
-  .map(frame => { const page = frame.contentDocument, images = [...page.images]; return {
-    width: frame.contentWindow.innerWidth, scroll: page.documentElement.scrollWidth, title: page.title,
-    images: images.length, drawn: images.filter(i => i.naturalWidth > 0 && i.clientWidth > 20).length,
-    text: page.body.innerText, scripts: page.scripts.length,
-    tracks: [...new Set([...page.querySelectorAll('.bars .track')]
-      .map(e => Math.round(e.getBoundingClientRect().width * 10)))],
-    outside: [...page.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, svg')
-      && e.getBoundingClientRect().right > frame.contentWindow.innerWidth + 1).map(e => e.outerHTML.slice(0, 90))
-  } })) })
-</script>"""
-
-
-def browse(*arguments: str, page: Path) -> subprocess.CompletedProcess:
-    """What the headless browser prints, and in its stderr the console of the page."""
-    flags = [
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr"),
-    ]
-    profile = f"--user-data-dir={page.parent / 'profile'}"
-    command = [BROWSER, *flags, profile, *arguments, page.as_uri()]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-
-
-def console(found: subprocess.CompletedProcess) -> list[str]:
-    """Messages of the page's console: errors, and what the policy forbade."""
-    return [line for line in found.stderr.splitlines() if "CONSOLE" in line]
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +45,9 @@ def test_a_browser_draws_the_pictures_on_a_light_or_dark_page(tmp_path, scheme):
 @pytest.fixture(scope="module")
 def probed(pages, tmp_path_factory):
     """What a browser finds in every report at every width, and what stood in the console."""
-    folder = tmp_path_factory.mktemp("probe")
-    frames = "".join(
-        f'<iframe srcdoc="{escape(page)}" style="width:{width}px;height:900px;border:0"></iframe>'
-        for page in pages.values()
-        for width in WIDTHS
-    )
-    (folder / "probe.html").write_text(PROBE % frames, encoding="utf-8")
-    found = browse("--dump-dom", "--window-size=1500,1000", page=folder / "probe.html")
-    dumped = re.search(r'<body data-probe="([^"]+)"', found.stdout)[1]
-    values = json.loads(unescape(dumped))
+    found, messages = probe(pages.values(), WIDTHS, folder=tmp_path_factory.mktemp("probe"))
     names = [(name, width) for name in pages for width in WIDTHS]
-    return dict(zip(names, values, strict=True)), console(found)
+    return dict(zip(names, chain.from_iterable(found), strict=True)), messages
 
 
 def test_nothing_runs_and_the_console_is_silent(probed):

@@ -34,6 +34,7 @@ td:last-child { white-space: normal; min-width: 200px; color: var(--soft); }
 .condition::before { content: ""; display: inline-block; width: 9px; height: 9px; border-radius: 50%;
   margin-right: 7px; background: var(--accent); }
 .condition.night::before { background: var(--night); } .condition.rain::before { background: var(--rain); }
+.condition.night_rain::before { background: linear-gradient(90deg, var(--night) 50%, var(--rain) 50%); }
 .condition.snow::before { background: var(--snow); } .condition.fog::before { background: var(--fog); }
 article { border-top: 1px solid var(--rule); margin-top: 18px; padding-top: 14px; }
 h3 { color: var(--soft); overflow-wrap: anywhere;
