@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 from evaluation_frames import frame, measure
@@ -241,6 +243,21 @@ def test_names_are_shown_and_never_carried_out():
     assert r"\input" not in latex
     assert r"a\_b \% \& \# \$ \textasciitilde{} \textasciicircum{}" in latex
     assert comparison_json(table)["predictors"][0]["name"] == HOSTILE
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="this machine has no LaTeX")
+def test_the_tables_compile_and_no_line_is_wider_than_a_page(tmp_path):
+    table = comparison_table({HOSTILE: [made_results()], "b": [made_results()]}, published=[published(HOSTILE)])
+    text = comparison_latex(table) + "\n\\clearpage\n" + results_latex(made_results())
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage[landscape,margin=1cm]{geometry}"
+        f"\\usepackage{{booktabs}}\\begin{{document}}\\noindent\n{text}\\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from .summary import ReportTable, TableRow, is_best
 from .tables import DECIMALS, LABELS, number, rules_line
 
 _PACKAGES = "% \\usepackage{booktabs}"
+_BETWEEN = "\n\\par\\medskip\\noindent\n"  # tables stand below each other
 _HIGHER, _LOWER = r"$\uparrow$", r"$\downarrow$"
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -40,7 +41,7 @@ def escape_latex(text: str) -> str:
 def results_latex(results: Results) -> str:
     """One predictor: a table per mode, a line per condition, a column per metric."""
     header = ["condition", "frames", *(LABELS[metric] for metric in results.metrics)]
-    parts = [f"% {rules_line(results.rules)}", _PACKAGES]
+    parts = []
     for mode in results.modes:
         lines = [
             [row, str(means["frames"])] + [number(means[metric + mode], DECIMALS[metric]) for metric in results.metrics]
@@ -49,7 +50,7 @@ def results_latex(results: Results) -> str:
         body = [_line([escape_latex(cell) for cell in line]) for line in lines]
         head = _line([escape_latex(cell) for cell in header])
         parts.append(_tabular("l" + "r" * (len(header) - 1), [head], [body], comment=MODE_TITLES[mode]))
-    return "\n".join(parts) + "\n"
+    return "\n".join([f"% {rules_line(results.rules)}", _PACKAGES, _BETWEEN.join(parts)]) + "\n"
 
 
 def comparison_latex(table: ReportTable) -> str:
@@ -58,7 +59,7 @@ def comparison_latex(table: ReportTable) -> str:
     Published rows stand below with the number of their source, which the text after the table explains.
     """
     text = [f"% {measured_line(table)}", _PACKAGES]
-    text.append("\n\\par\\medskip\n".join(_of_condition(table, condition) for condition in table.conditions))
+    text.append(_BETWEEN.join(_of_condition(table, condition) for condition in table.conditions))
     text += [rf"\par $^{{{n}}}$ {escape_latex(source)}" for n, source in enumerate(sources(table), start=1)]
     return "\n".join(text) + "\n"
 
