@@ -38,7 +38,7 @@ def test_report_shows_every_predictor_in_every_condition_and_says_how(output):
     assert "ego = the data set&#x27;s ego poses" in report
     assert "Smallest form (--fast)" in report
     assert "python tools/demo.py --output" in report
-    assert report.count("data:image/webp;base64") == (4 + 2) * 6  # a frame per condition and per translation
+    assert report.count("data:image/webp;base64") == (4 + 3) * 6  # a frame per condition and per translation
     for part in ("results", "paired-tests", "conditions", "error-over-range", "gap-closed", "frames", "training"):
         assert f'<section id="{part}">' in report
     assert "http://" not in report.replace("http://www.w3.org", "")

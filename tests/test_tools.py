@@ -271,7 +271,10 @@ def test_missing_data_root_is_named(runs, tmp_path, capsys, tool):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        (("TRANSLATOR.CONDITIONS", "[nigth]"), ("TRANSLATOR.CONDITIONS", "night, rain, snow, fog", "nigth")),
+        (
+            ("TRANSLATOR.CONDITIONS", "[nigth]"),
+            ("TRANSLATOR.CONDITIONS", "night, rain, night_rain, snow, fog", "nigth"),
+        ),
         (("TRANSLATOR.DEPTH_MODEL", "''"), ("TRANSLATOR.DEPTH_MODEL", "teacher's run folder")),
         (
             ("TRANSLATOR.DEPTH_MODEL", "outputs/none/run"),
@@ -362,7 +365,7 @@ def test_diffusion_translates_a_data_set_with_weights_from_folders(runs, world_r
         pixels[8:24, 8:24] = 200
         write_image(references / condition / "a.png", pixels)
     options = [
-        *("TRANSLATOR.KIND", "diffusion", "TRANSLATOR.STEPS", "2"),
+        *("TRANSLATOR.KIND", "diffusion", "TRANSLATOR.STEPS", "2", "TRANSLATOR.CONDITIONS", "[night, rain]"),
         *("TRANSLATOR.BASE_MODEL", str(weights / "base"), "TRANSLATOR.CONTROL", str(weights / "control")),
         *("TRANSLATOR.IP_ADAPTER", str(weights / "ip_adapter"), "TRANSLATOR.IP_ADAPTER_WEIGHTS", IP_ADAPTER_WEIGHTS),
         *("TRANSLATOR.REFERENCES", str(references), "TRANSLATOR.DEPTH_MODEL", str(runs / "teacher")),

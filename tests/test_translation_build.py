@@ -201,6 +201,7 @@ def arguments(world_root, tmp_path_factory):
     return [
         *("--cfg", str(CONFIGS / "demo_translate.yaml"), "DATA.ROOT", str(world_root), "RUN.ACCELERATOR", "cpu"),
         *("TRANSLATOR.DEPTH_MODEL", str(run), "TRANSLATOR.SIZE", "[64, 96]", "TRANSLATOR.BATCH_SIZE", "2"),
+        *("TRANSLATOR.CONDITIONS", "[night, rain]"),
     ]
 
 

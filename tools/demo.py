@@ -53,7 +53,7 @@ def run(args: Namespace) -> int:
     _say(2, f"teacher: self-supervised on the day streets -> {output / 'teacher'}")
     code = train.main(_arguments("teacher", args, "--resume"))
     if not code:
-        _say(3, f"translation: day frames into night and rain -> {output / 'translated'}")
+        _say(3, f"translation: day frames into night, rain and rainy nights -> {output / 'translated'}")
         code = translate.main(_arguments("translate", args))
     if not code:
         _say(4, f"student: distilled on day and translated frames -> {output / 'student'}")

@@ -103,8 +103,8 @@ def _report(
 def _text(cfg: CfgNode, fast: bool) -> list[str]:
     """What the demo does."""
     text = [
-        "A teacher learned depth from day video alone. Its day frames were translated into night and rain by the "
-        "simulated translator (weights-free; the method's own translator is a diffusion model), and a student "
+        "A teacher learned depth from day video alone. Its day frames were translated into night, rain and rainy night "
+        "by the simulated translator (weights-free; the method's own translator is a diffusion model), and a student "
         "learned the teacher's depth on them with the reliability-guided distillation loss. No network has seen a "
         "rendered night or rain street; LiDAR was used for measuring, and to fit the trivial baselines. All numbers "
         "are from test streets.",
