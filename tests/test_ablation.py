@@ -152,7 +152,8 @@ def test_gap_closed_compares_a_seed_with_the_teacher_of_that_seed():
         ),
         (
             {"SET": {"DATA.TRANSLATED.CONDITIONS": ["night", "night-1"]}},
-            "TRANSLATED.CONDITIONS: night-1 will not be translated; choose among night, rain, night_rain, or",
+            "whole image: DATA.TRANSLATED.CONDITIONS: night-1 will not be translated; choose among night, rain, "
+            "night_rain, or",
         ),
         (
             {"STUDENTS": {"a b": PLAN["STUDENTS"]["with RGD"], "a_b": {"CONFIG": str(CONFIGS / "demo_student.yaml")}}},
